@@ -1,0 +1,34 @@
+# Everything a developer or an operator runs. `make demo` and `make test` need Python 3.11, make and a network.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := .uv/bin/uv --system-certs
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.uv/bin/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Volens needs Python 3.11 or newer; set PYTHON=… to one" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/ready: requirements/dev.txt .uv/bin/uv
+	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
+	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+	@touch $@
+
+install: .venv/ready  ## build .venv from the locked requirements
+
+demo: .venv/ready  ## the main job, end to end, in this terminal (ONCE=1 stops after the summary)
+	@exec $(BIN)/python -m config.demo $(if $(ONCE),--once)
+
+test: .venv/ready  ## every check there is
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/run
+
+lock: .uv/bin/uv  ## resolve the requirement files anew
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/base.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
+
+.PHONY: help install demo test lock
