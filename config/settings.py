@@ -1,0 +1,308 @@
+"""All settings, from the environment; a missing or wrong one ends the start in one sentence.
+
+`.env.example` explains every variable. Production is the default: only `ENVIRONMENT=development`
+allows plain HTTP, and then only for addresses on this machine.
+"""
+
+import ipaddress
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+
+from config.encryption.keys import KeyFault, check_encryption_key, check_index_key, check_seed
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+env.prefix = ""
+if (BASE_DIR / ".env").is_file():
+    env.read_env(BASE_DIR / ".env")
+
+
+def refuse(variable: str, remedy: str) -> NoReturn:
+    sys.exit(f"Volens cannot start: {variable} {remedy}")
+
+
+def required(variable: str, remedy: str) -> str:
+    value = env.str(variable, default="").strip()
+    return value or refuse(variable, f"is not set; {remedy}")
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def guarded_url(variable: str, default: str, *, safe: tuple[str, ...]) -> str:
+    """A URL whose scheme encrypts, or that does not leave this machine."""
+    value = env.str(variable, default=default).rstrip("/")
+    if not value.startswith(safe) and not is_loopback(value):
+        refuse(variable, f"must begin with {' or '.join(safe)} unless it points at this machine.")
+    return value
+
+
+MAKE_KEYS = "run `python -m config.encryption.keys` and put what it prints into the environment."
+
+# --- what kind of place this is ---------------------------------------------------------------
+ENVIRONMENT = env.str("ENVIRONMENT", default="production")
+if ENVIRONMENT not in {"production", "development"}:
+    refuse("ENVIRONMENT", "must be production or development.")
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.bool("DEBUG", default=False)
+if DEBUG and PRODUCTION:
+    refuse("DEBUG", "must be off in production: error pages would show personal data.")
+
+SECRET_KEY = required("SECRET_KEY", MAKE_KEYS)
+if len(SECRET_KEY) < 50:
+    refuse("SECRET_KEY", f"is shorter than 50 characters; {MAKE_KEYS}")
+
+# --- keys of the encrypted columns, of the blind index and of the checkpoints -----------------
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+BLIND_INDEX_KEY = required("BLIND_INDEX_KEY", MAKE_KEYS)
+CHECKPOINT_SEED = required("CHECKPOINT_SEED", MAKE_KEYS)
+if not ENCRYPTION_KEYS:
+    refuse("ENCRYPTION_KEYS", f"is not set; {MAKE_KEYS}")
+try:
+    for position, key in enumerate(ENCRYPTION_KEYS, start=1):
+        check_encryption_key(key)
+except KeyFault as fault:
+    refuse("ENCRYPTION_KEYS", f"has a wrong key at place {position}: {fault}; {MAKE_KEYS}")
+try:
+    check_index_key(BLIND_INDEX_KEY, apart_from=ENCRYPTION_KEYS)
+except KeyFault as fault:
+    refuse("BLIND_INDEX_KEY", f"is wrong: {fault}; {MAKE_KEYS}")
+try:
+    check_seed(CHECKPOINT_SEED)
+except KeyFault as fault:
+    refuse("CHECKPOINT_SEED", f"is wrong: {fault}; {MAKE_KEYS}")
+FIELD_ENCRYPTION_KEY = ENCRYPTION_KEYS  # the name that django-encrypted-model-fields reads
+
+# --- where things are -------------------------------------------------------------------------
+PUBLIC_URL = guarded_url("PUBLIC_URL", "http://127.0.0.1:8000", safe=("https://",))
+if PRODUCTION and not PUBLIC_URL.startswith("https://"):
+    refuse("PUBLIC_URL", "is not an https:// address; providers and people must reach it by TLS.")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CHECKPOINT_DIRS = [
+    Path(directory)
+    for directory in env.list("CHECKPOINT_DIRS", default=[str(VAR_DIR / "checkpoints")])
+]
+TRAIL_ORIGIN = env.str("TRAIL_ORIGIN", default=f"{urlsplit(PUBLIC_URL).hostname}/volens-trail")
+
+# --- database ---------------------------------------------------------------------------------
+try:
+    DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/volens.sqlite3")}
+except (environ.ImproperlyConfigured, ValueError):
+    refuse("DATABASE_URL", "is not understood; write postgres://… or sqlite:////path.")
+DATABASE = DATABASES["default"]
+if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASE["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",  # one writer at a time, taken at BEGIN: no upgrade deadlock
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    Path(DATABASE["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+else:
+    far = DATABASE["HOST"] and not DATABASE["HOST"].startswith("/")
+    if far and not is_loopback(f"//{DATABASE['HOST']}"):
+        mode = DATABASE.setdefault("OPTIONS", {}).setdefault("sslmode", "verify-full")
+        if mode not in {"require", "verify-ca", "verify-full"}:
+            refuse("DATABASE_URL", "turns TLS off; set sslmode=verify-full.")
+    DATABASE["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- queue: the database is the truth, a message only says "look at the table" -----------------
+REDIS_URL = guarded_url("REDIS_URL", "redis://127.0.0.1:6379/0", safe=("rediss://", "unix://"))
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_TIME_LIMIT = 120
+TURN_EVERY = env.float("TURN_EVERY", default=1.0)
+CELERY_BEAT_SCHEDULE = {
+    "look for messages that are due": {
+        "task": "campaigns.tasks.turn",
+        "schedule": TURN_EVERY,
+        "options": {"expires": 5},
+    },
+    "take in receipts": {
+        "task": "campaigns.tasks.reconcile",
+        "schedule": TURN_EVERY,
+        "options": {"expires": 5},
+    },
+    "take in lists": {
+        "task": "consent.tasks.take_lists",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "find what a dead worker left": {
+        "task": "campaigns.tasks.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "start and finish campaigns": {
+        "task": "campaigns.tasks.keep_time",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "seal the trail": {
+        "task": "audit.tasks.seal",
+        "schedule": 15.0,
+        "options": {"expires": 30},
+    },
+}
+CELERY_BEAT_SCHEDULE_FILENAME = env.str("BEAT_SCHEDULE", default=str(VAR_DIR / "beat-schedule"))
+CELERY_TASK_DEFAULT_QUEUE = env.str("QUEUE", default="volens")
+
+# --- sending ----------------------------------------------------------------------------------
+BUSINESS_NAME = env.str("BUSINESS_NAME", default="Harbor Coffee")
+BUSINESS_HELP = env.str("BUSINESS_HELP", default="harbor.example/help")
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=("https://",))
+GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=10.0)  # seconds, for one call in all
+GATEWAY_CONCURRENCY = env.int("GATEWAY_CONCURRENCY", default=100)  # calls at once, per worker
+CLAIM_SIZE = env.int("CLAIM_SIZE", default=200)  # messages a worker takes at a time
+LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))
+if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, CLAIM_SIZE / GATEWAY_CONCURRENCY):
+    refuse("LEASE_SECONDS", "is too short: it must be twice the time a whole claim may take.")
+
+# --- a clock for the demo only ----------------------------------------------------------------
+DEMO_CLOCK_OFFSET = timedelta(seconds=env.float("DEMO_CLOCK_OFFSET", default=0.0))
+if DEMO_CLOCK_OFFSET and (PRODUCTION or not is_loopback(TWILIO_BASE_URL)):
+    refuse("DEMO_CLOCK_OFFSET", "is for the demo; unset it, or a quiet hour would be broken.")
+
+# --- Django -----------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "config.apps.BackOfficeConfig",
+    "django_otp",
+    "csp",
+    "config.encryption",
+    "audit",
+    "consent",
+    "campaigns",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.admin.frame",
+            ],
+        },
+    },
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# --- who may come in --------------------------------------------------------------------------
+AUTH_USER_MODEL = "audit.Operator"
+AUTHENTICATION_BACKENDS = ["audit.roles.RoleBackend"]
+LOGIN_URL = "sign_in"
+OTP_TOTP_ISSUER = "Volens"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 15},  # NIST SP 800-63B-4, 3.1.1.2
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+SESSION_COOKIE_AGE = 60 * 60  # an hour without a click ends it: NIST SP 800-63B-4, AAL2
+SESSION_SAVE_EVERY_REQUEST = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "config.urls.stale_form"
+SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = None
+
+# --- logs: one line each, numbers masked -------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"lines": {"()": "config.logs.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+}
