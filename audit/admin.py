@@ -1,0 +1,156 @@
+"""The pages of operators, the trail and its checkpoints."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from audit import backoffice, checkpoints, clock, operators, verifier
+from audit.backoffice import ReadOnly
+from audit.models import Checkpoint, Entry, Operator
+from audit.roles import ROLES
+
+admin.site.unregister(Group)
+
+
+class OperatorForm(forms.ModelForm):
+    """An operator's name, roles and, when new, first password."""
+
+    roles = forms.MultipleChoiceField(
+        choices=[(role, role) for role in ROLES], widget=forms.CheckboxSelectMultiple
+    )
+    password = forms.CharField(
+        min_length=15,
+        strip=False,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("At least 15 characters. For a new operator, or to replace a forgotten one."),
+    )
+
+    class Meta:
+        model = Operator
+        fields = ["username", "is_active"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].required = self.instance.pk is None
+        if self.instance.pk:
+            names = self.instance.groups.values_list("name", flat=True)
+            self.fields["roles"].initial = list(names)
+
+
+@admin.register(Operator)
+class OperatorAdmin(ReadOnly):
+    form = OperatorForm
+    list_display = ["username", "roles", "is_active", "second_factor", "last_login"]
+    actions = ["reset_authenticator"]
+    ordering = ["username"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("audit.add_operator")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("audit.change_operator")
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("audit.reset_operator")
+
+    @admin.display(boolean=True, description=_("second factor"))
+    def second_factor(self, operator: Operator) -> bool:
+        return operator.authenticator_set.filter(confirmed=True).exists()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        password = form.cleaned_data["password"]
+        if password:
+            obj.set_password(password)
+        super().save_model(request, obj, form, change)
+        by, at = backoffice.acting(request), clock.now()
+        operators.assign(operator=obj, roles=form.cleaned_data["roles"], by=by, at=at)
+
+    @admin.action(permissions=["reset"], description=_("Forget the second factor"))
+    def reset_authenticator(self, request: HttpRequest, queryset: QuerySet[Operator]) -> None:
+        by, at = backoffice.acting(request), clock.now()
+        for operator in queryset:
+            operators.reset_authenticator(operator=operator, by=by, at=at)
+        self.message_user(request, _("They enrol a new authenticator at their next sign-in."))
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnly):
+    list_display = ["at", "who", "verb", "subject", "told", "is_sealed"]
+    list_filter = ["verb"]
+    search_fields = ["subject", "verb", "actor"]
+    search_help_text = _("A subject such as campaign:1 or subscriber:…, an actor or a verb.")
+    date_hierarchy = "at"
+    ordering = ["-id"]
+    list_select_related = ["leaf"]
+    fields = ["at", "who", "verb", "subject", "all_facts", "commitment", "uid", "leaf_hash", "place"]
+    readonly_fields = fields
+    change_list_template = "admin/audit/entry/change_list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
+        return super().get_queryset(request).select_related("leaf")
+
+    @admin.display(description=_("who"), ordering="actor")
+    def who(self, entry: Entry) -> str:
+        return self._names().get(entry.actor, entry.actor)
+
+    def _names(self) -> dict[str, str]:
+        return {f"operator:{o.pk}": o.username for o in Operator.objects.all()}
+
+    @admin.display(description=_("facts"))
+    def told(self, entry: Entry) -> str:
+        shown = ", ".join(f"{name} {value}" for name, value in entry.facts.items() if name != "content")
+        return shown if len(shown) < 90 else shown[:88] + "…"
+
+    @admin.display(description=_("facts"))
+    def all_facts(self, entry: Entry) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(entry.facts, indent=2, sort_keys=True))
+
+    @admin.display(boolean=True, description=_("sealed"))
+    def is_sealed(self, entry: Entry) -> bool:
+        return hasattr(entry, "leaf")
+
+    @admin.display(description=_("place in the tree"))
+    def place(self, entry: Entry) -> str:
+        return str(entry.leaf.index) if hasattr(entry, "leaf") else str(_("not sealed yet"))
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.verify)
+        return [path("verify/", page, name="audit_verify"), *super().get_urls()]
+
+    def verify(self, request: HttpRequest) -> HttpResponse:
+        """Runs the stand-alone verifier over the whole trail and shows what it says."""
+        if not request.user.has_perm("audit.verify_trail"):
+            raise PermissionDenied
+        report = None
+        if request.method == "POST":
+            report = verifier.verify(
+                checkpoints.export_lines(),
+                key=checkpoints.verifier_key(),
+                checkpoints=checkpoints.outside_notes(),
+            )
+            backoffice.tell(request, "trail.verified", "trail", ok=report.ok, entries=report.entries)
+        context = {**self.admin_site.each_context(request), "report": report, "title": _("Verify the trail")}
+        return TemplateResponse(request, "admin/audit/verify.html", context)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnly):
+    list_display = ["at", "size", "root"]
+    ordering = ["-size"]
+    fields = ["at", "size", "root", "signed"]
+    readonly_fields = fields
+
+    @admin.display(description=_("signed note"))
+    def signed(self, checkpoint: Checkpoint) -> str:
+        return format_html("<pre>{}</pre>", checkpoint.note)

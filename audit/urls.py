@@ -1,0 +1,12 @@
+"""The addresses of signing in and out."""
+
+from django.urls import path
+
+from audit import views
+
+urlpatterns = [
+    path("sign-in/", views.sign_in, name="sign_in"),
+    path("sign-in/code/", views.code, name="sign_in_code"),
+    path("sign-in/enrol/", views.enrol, name="sign_in_enrol"),
+    path("sign-out/", views.sign_out, name="sign_out"),
+]
