@@ -1,0 +1,58 @@
+"""Takes in a list of opt-ins or opt-outs from a file."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from audit import clock
+from consent import lists, rows
+from consent.models import ListImport, Method, Purpose
+
+
+class Command(BaseCommand):
+    help = "Takes in a list and tells what became of its rows, without showing a number."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--label", required=True, help="where the list comes from")
+        parser.add_argument("--purpose", help="the code of the purpose that people opted in to")
+        parser.add_argument("--opt-outs", action="store_true", help="it is a list of opt-outs")
+        parser.add_argument("--method", choices=Method.values, default=Method.WEB_FORM)
+        parser.add_argument("--country", default="US", help="of numbers without a country code")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        brought = self._bring(**options)
+        at = clock.now()
+        for taken in lists.take(brought=brought, by="command", at=at):
+            self.stdout.write(f"{taken} of {brought.lines} rows")
+        for fate, count in brought.counts().items():
+            self.stdout.write(f"{fate}: {count}")
+        if brought.columns_left_out:
+            self.stdout.write(f"columns left out: {', '.join(brought.columns_left_out)}")
+
+    def _bring(self, **options: Any) -> ListImport:
+        kind = ListImport.Kind.OPT_OUTS if options["opt_outs"] else ListImport.Kind.OPT_INS
+        try:
+            return lists.bring(
+                raw=options["file"].read_bytes(),
+                kind=kind,
+                purpose=self._purpose(kind, options["purpose"]),
+                label=options["label"],
+                method=Method(options["method"]),
+                country=options["country"].upper(),
+                by="command",
+                at=clock.now(),
+            )
+        except (OSError, rows.NotAList) as fault:
+            raise CommandError(str(fault)) from None
+
+    def _purpose(self, kind: ListImport.Kind, code: str | None) -> Purpose | None:
+        if kind == ListImport.Kind.OPT_OUTS:
+            return None
+        purpose = Purpose.objects.filter(code=code).first()
+        if purpose is None:
+            known = ", ".join(Purpose.objects.values_list("code", flat=True).order_by("code"))
+            raise CommandError(f"--purpose must be one of: {known or 'none exists yet'}")
+        return purpose
