@@ -1,0 +1,239 @@
+"""The pages of campaigns, messages, replies and senders."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from audit import backoffice, clock
+from audit.backoffice import ReadOnly
+from campaigns import dispatch
+from campaigns.dispatch import StepRefused
+from campaigns.models import Attempt, Campaign, Message, Receipt, Reply, Sender
+from campaigns.text import measure
+from consent.models import Consent
+
+Status = Campaign.Status
+
+
+class Act:
+    """A button on a campaign's page: a permission, a verb, and when it makes sense."""
+
+    def __init__(self, label: Any, permission: str, verb: Callable[..., Any], done: Any, *when: str) -> None:
+        self.label = label
+        self.permission = f"campaigns.{permission}_campaign"
+        self.verb = verb
+        self.done = done
+        self.when = when
+
+    def is_open_to(self, request: HttpRequest, campaign: Campaign) -> bool:
+        return campaign.status in self.when and request.user.has_perm(self.permission)
+
+
+def release(*, campaign: Campaign, by: Any, at: Any) -> None:
+    """Launch now, or schedule a campaign whose start has not come."""
+    if at < campaign.starts_at:
+        dispatch.schedule(campaign=campaign, by=by, at=at)
+    else:
+        dispatch.launch(campaign=campaign, by=by, at=at)
+
+
+ACTS = {
+    "check": Act(_("Have it checked"), "check", dispatch.check, _("Nothing stands against it."), Status.DRAFT),
+    "approve": Act(_("Approve"), "approve", dispatch.approve, _("Approved as it stands now."), Status.CHECKED),
+    "launch": Act(_("Launch"), "launch", release, _("Launched, or scheduled for its start."), Status.APPROVED),
+    "pause": Act(_("Pause"), "halt", dispatch.pause, _("Paused. Nothing more leaves."), Status.SENDING),
+    "resume": Act(_("Resume"), "launch", dispatch.resume, _("Being sent again."), Status.PAUSED),
+    "cancel": Act(
+        _("Cancel"),
+        "halt",
+        dispatch.cancel,
+        _("Cancelled for good."),
+        Status.DRAFT,
+        Status.CHECKED,
+        Status.APPROVED,
+        Status.SCHEDULED,
+        Status.SENDING,
+        Status.PAUSED,
+    ),
+}
+
+
+class CampaignForm(forms.ModelForm):
+    class Meta:
+        model = Campaign
+        fields = ["name", "purpose", "sender", "text", "starts_at", "deadline"]
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ReadOnly):
+    form = CampaignForm
+    list_display = ["name", "purpose", "status", "starts_at", "author", "sent"]
+    list_filter = ["status", "purpose"]
+    ordering = ["-id"]
+    change_form_template = "admin/campaigns/campaign/change_form.html"
+    shown = ["status", "author", "approved_by", "billed_as"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("campaigns.add_campaign")
+
+    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        editable = obj is None or obj.status in Campaign.EDITABLE
+        return editable and request.user.has_perm("campaigns.change_campaign")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [*CampaignForm.Meta.fields, *(self.shown if obj else [])]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return self.shown if obj else []
+
+    @admin.display(description=_("approved by"))
+    def approved_by(self, campaign: Campaign) -> str:
+        approval = campaign.standing_approval
+        return str(approval.by) if approval else "–"
+
+    @admin.display(description=_("billed as"))
+    def billed_as(self, campaign: Campaign) -> str:
+        size = measure(campaign.text)
+        return _("%(segments)s segments, %(encoding)s, %(units)s units before names are filled in") % {
+            "segments": size.segments,
+            "encoding": size.encoding,
+            "units": size.units,
+        }
+
+    @admin.display(description=_("messages"))
+    def sent(self, campaign: Campaign) -> str:
+        return _counts(campaign)
+
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
+        by, at = backoffice.acting(request), clock.now()
+        if change:
+            changes = {name: form.cleaned_data[name] for name in form.changed_data}
+            dispatch.edit(campaign=obj, by=by, at=at, **changes)
+        else:
+            obj.pk = dispatch.draft(**form.cleaned_data, by=by, at=at).pk
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(self.act)
+        return [path("<int:pk>/act/<slug:name>/", act, name="campaigns_campaign_act"), *super().get_urls()]
+
+    def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """One press of a button: the verb decides, the page tells."""
+        campaign, act = self.get_object(request, str(pk)), ACTS.get(name)
+        if campaign is None or act is None or not request.user.has_perm(act.permission):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        backoffice.attempt(
+            self,
+            request,
+            lambda: act.verb(campaign=campaign, by=backoffice.acting(request), at=clock.now()),
+            done=act.done,
+            refusals=StepRefused,
+        )
+        return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[pk]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        campaign = self.get_object(request, object_id)
+        context = extra_context or {}
+        if campaign is not None:
+            context = {**context, **_facts(campaign), "acts": _open_acts(request, campaign)}
+        return super().change_view(request, object_id, form_url, context)
+
+
+def _open_acts(request: HttpRequest, campaign: Campaign) -> list[tuple[str, Any]]:
+    return [(name, act.label) for name, act in ACTS.items() if act.is_open_to(request, campaign)]
+
+
+def _facts(campaign: Campaign) -> dict[str, Any]:
+    """Counts by status and by reason; before the launch, how many may be messaged now."""
+    named = dict(Message.Status.choices)
+    counts = [(named[status], count) for status, count in campaign.counts().items()]
+    reasons = campaign.messages.exclude(reason="").values_list("reason").annotate(count=Count("pk"))
+    allowed = Consent.objects.permitting(clock.now()).filter(purpose=campaign.purpose)
+    return {
+        "counts": counts,
+        "total": sum(count for _name, count in counts),
+        "reasons": reasons.order_by("-count"),
+        "audience": None if campaign.launched_at else allowed.count(),
+    }
+
+
+def _counts(campaign: Campaign) -> str:
+    named = dict(Message.Status.choices)
+    return ", ".join(f"{count} {named[s]}" for s, count in campaign.counts().items()) or "–"
+
+
+class AttemptInline(admin.TabularInline):
+    model = Attempt
+    fields = ["number", "at", "outcome", "provider_id", "code", "decision"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnly):
+    list_display = ["id", "campaign", "subscriber", "status", "reason", "due_at", "fenced_at"]
+    list_filter = ["status", "campaign"]
+    ordering = ["-id"]
+    list_select_related = ["campaign", "subscriber"]
+    fields = [
+        "campaign",
+        "subscriber",
+        "consent",
+        "status",
+        "reason",
+        "rules_at_launch",
+        "due_at",
+        "not_after",
+        "tries",
+        "fenced_at",
+        "settled_at",
+    ]
+    readonly_fields = fields
+    inlines = [AttemptInline]
+
+    @admin.display(description=_("what the quiet hours said at launch"))
+    def rules_at_launch(self, message: Message) -> str:
+        if message.opening is None:
+            return "–"
+        decision = message.opening.decision
+        said = " ".join(decision["reasons"]) or _("Open everywhere the person may be.")
+        return f"{said} ({', '.join(decision['rules'])}; {', '.join(decision['zones'])})"
+
+
+@admin.register(Reply)
+class ReplyAdmin(ReadOnly):
+    list_display = ["received_at", "masked_number", "intent", "sender"]
+    list_filter = ["intent"]
+    fields = ["received_at", "masked_number", "intent", "sender", "text"]
+    readonly_fields = fields
+    ordering = ["-received_at"]
+
+    @admin.display(description=_("number"))
+    def masked_number(self, reply: Reply) -> str:
+        return reply.masked_number
+
+
+@admin.register(Sender)
+class SenderAdmin(ReadOnly):
+    list_display = ["address", "gateway", "countries", "verified_at"]
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(ReadOnly):
+    list_display = ["received_at", "status", "code", "read_at"]
+    list_filter = ["status"]
+    ordering = ["-id"]

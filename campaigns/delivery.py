@@ -1,0 +1,267 @@
+"""Carries messages out: claim a batch, fence it, call the gateway, settle what it said.
+
+Outbound is at most once. A worker may die anywhere: before the fence its messages wait again, after
+the fence their outcome is unknown, and what is unknown is never sent again by a machine.
+"""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from audit import trail
+from campaigns import fence, text
+from campaigns.gateways import twilio
+from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
+from campaigns.gateways.wire import wire
+from campaigns.models import Attempt, Message, Sender
+from config.encryption.ring import CannotDecrypt
+from consent import ledger
+from consent.models import Suppression
+
+Status = Message.Status
+Outcome = Attempt.Outcome
+GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
+BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
+
+
+def turn(*, at: datetime) -> int:
+    """Carry one batch through, from claim to settlement; returns how many messages it took up."""
+    claimed = claim(at=at)
+    if claimed is None:
+        return 0
+    taken, by_claim = claimed
+    attempts = fence.pass_claim(claim=by_claim, at=at)
+    settle(called=call(attempts), at=at)
+    return taken
+
+
+# --- claim -------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
+    """Take a batch of what is due, answers first; its size and name, or None if nothing is due.
+
+    The lease runs by the database's clock, whatever the worker's says.
+    """
+    due = Message.objects.due(at)
+    ids = _take(due.filter(campaign=None)) or _take(due.filter(campaign__isnull=False))
+    if not ids:
+        return None
+    by_claim = uuid.uuid4()
+    Message.objects.filter(pk__in=ids).update(
+        status=Status.CLAIMED, claim=by_claim, lease_until=Now() + settings.LEASE
+    )
+    return len(ids), by_claim
+
+
+def _take(due: QuerySet[Message]) -> list[int]:
+    """Ids of free rows; those that another worker holds are passed over, not waited for."""
+    free = due.order_by("due_at", "id").select_for_update(skip_locked=True, of=("self",))
+    return [message.pk for message in free.only("pk")[: settings.CLAIM_SIZE]]
+
+
+# --- call --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What came of handing one attempt over."""
+
+    attempt: Attempt
+    outcome: Attempt.Outcome
+    provider_id: str = ""
+    code: str = ""
+    refusal: NotSent | None = None
+
+
+def call(attempts: Sequence[Attempt]) -> list[Called]:
+    """Hand every attempt to its gateway, many at a time, with no database connection in use."""
+    until = time.monotonic() + settings.LEASE.total_seconds() / 2
+
+    async def hand_over(client: aiohttp.ClientSession, attempt: Attempt) -> str:
+        if time.monotonic() > until:
+            raise NotSent("the worker stood still past half its lease")
+        return await GATEWAYS[_sender(attempt.message).gateway].send(client, _outgoing(attempt))
+
+    answers = wire().gather(hand_over, attempts)
+    return [_read(attempt, answer) for attempt, answer in zip(attempts, answers, strict=True)]
+
+
+def _sender(message: Message) -> Sender:
+    if message.campaign is not None:
+        return message.campaign.sender
+    assert message.reply is not None  # the database says so
+    return message.reply.sender
+
+
+def _outgoing(attempt: Attempt) -> Outgoing:
+    message = attempt.message
+    try:
+        return Outgoing(
+            to=message.subscriber.number if message.subscriber else message.reply.number,  # type: ignore[union-attr]
+            sender=_sender(message).address,
+            body=_body(message),
+            attempt=attempt.pk.hex,
+            valid_for=_window_end(attempt) - attempt.at,
+        )
+    except CannotDecrypt:
+        raise NotSent("its person cannot be decrypted", permanent=True) from None
+
+
+def _body(message: Message) -> str:
+    if message.campaign is None or message.subscriber is None:
+        return message.body
+    return text.render(message.campaign.text, {"first_name": message.subscriber.first_name})
+
+
+def _window_end(attempt: Attempt) -> datetime:
+    """When the provider must have given up: the end of the window or the message's own end."""
+    closes_at = attempt.decision.get("closes_at")
+    ends = [attempt.message.not_after]
+    if closes_at:
+        ends.append(datetime.fromisoformat(closes_at))
+    return min(ends)
+
+
+def _read(attempt: Attempt, answer: str | Exception) -> Called:
+    if isinstance(answer, str):
+        return Called(attempt, Outcome.ACCEPTED, provider_id=answer)
+    if isinstance(answer, NotSent):
+        return Called(attempt, Outcome.REFUSED, code=answer.code, refusal=answer)
+    if isinstance(answer, MaybeSent):
+        return Called(attempt, Outcome.UNKNOWN, code=answer.code)
+    return Called(attempt, Outcome.UNKNOWN, code=type(answer).__name__)
+
+
+# --- settle ------------------------------------------------------------------------------------
+
+# A sweeper may have called the outcome unknown meanwhile; the worker that made the call knows better.
+SETTLE_MESSAGE = """
+UPDATE campaigns_message
+SET status = %s, reason = %s, due_at = %s, settled_at = %s, claim = NULL, lease_until = NULL
+WHERE id = %s AND claim = %s AND status IN ('calling', 'unknown')
+"""
+SETTLE_ATTEMPT = "UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s WHERE id = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Where a call leaves its message."""
+
+    status: Message.Status
+    reason: str = ""
+    due_at: datetime | None = None
+
+
+@transaction.atomic
+def settle(*, called: Sequence[Called], at: datetime) -> None:
+    """Write down what the gateway said of a batch."""
+    if not called:
+        return
+    fates = [(one, _fate(one, at)) for one in called]
+    with connection.cursor() as cursor:
+        cursor.executemany(SETTLE_MESSAGE, [_message_row(one, fate, at) for one, fate in fates])
+        cursor.executemany(SETTLE_ATTEMPT, [_attempt_row(one) for one in called])
+    _believe_refusals(called, at)
+    trail.record(
+        verb="messages.settled",
+        subject=f"claim:{called[0].attempt.claim.hex}",
+        by="worker",
+        at=at,
+        facts=dict(Counter(str(fate.status) for _one, fate in fates)),
+    )
+
+
+def _fate(one: Called, at: datetime) -> Fate:
+    if one.outcome == Outcome.ACCEPTED:
+        return Fate(Status.ACCEPTED)
+    if one.refusal is None:
+        return Fate(Status.UNKNOWN, f"Nobody can tell whether it was sent ({one.code}).")
+    return _fate_of_refusal(one.attempt, one.refusal, at)
+
+
+def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
+    reason = f"The provider did not take it ({refusal.code})."
+    if refusal.permanent or attempt.number > len(BACKOFF):
+        return Fate(Status.REFUSED, reason)
+    again_at = at + max(refusal.retry_after, BACKOFF[attempt.number - 1])
+    if again_at >= attempt.message.not_after:
+        return Fate(Status.REFUSED, reason)
+    return Fate(Status.WAITING, reason, due_at=again_at)
+
+
+def _message_row(one: Called, fate: Fate, at: datetime) -> list[Any]:
+    message = one.attempt.message
+    instant = connection.ops.adapt_datetimefield_value
+    return [
+        fate.status,
+        fate.reason,
+        instant(fate.due_at or message.due_at),
+        None if fate.status == Status.WAITING else instant(at),
+        message.pk,
+        _stored(one.attempt.claim),
+    ]
+
+
+def _attempt_row(one: Called) -> list[Any]:
+    return [one.outcome, one.provider_id, one.code[:60], _stored(one.attempt.pk)]
+
+
+def _stored(key: uuid.UUID) -> Any:
+    """A UUID as this database keeps it."""
+    return Attempt._meta.pk.get_db_prep_value(key, connection)
+
+
+def _believe_refusals(called: Sequence[Called], at: datetime) -> None:
+    """A provider that knows of an opt-out is believed at once."""
+    for one in called:
+        person = one.attempt.message.subscriber
+        if person and one.refusal and one.refusal.opted_out:
+            ledger.withdraw(
+                number_index=person.number_index,
+                channel=Suppression.Channel.PROVIDER,
+                reason="the provider says opted out",
+                by="gateway",
+                at=at,
+            )
+
+
+# --- sweep -------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def sweep(*, at: datetime) -> tuple[int, int]:
+    """Find what dead workers left: (messages that wait again, messages whose outcome is unknown)."""
+    abandoned = Message.objects.abandoned()
+    waiting = abandoned.filter(status=Status.CLAIMED).update(
+        status=Status.WAITING, claim=None, lease_until=None
+    )
+    lost = list(_locked(abandoned.filter(status=Status.CALLING)))
+    Message.objects.filter(pk__in=lost).update(
+        status=Status.UNKNOWN,
+        reason="The worker died while handing it over.",
+        lease_until=None,
+        settled_at=at,
+    )
+    Attempt.objects.filter(message__in=lost, outcome=Outcome.PENDING).update(
+        outcome=Outcome.UNKNOWN, code="worker died"
+    )
+    if waiting or lost:
+        facts = {"waiting": waiting, "unknown": lost}
+        trail.record(verb="messages.swept", subject="messages", by="worker", at=at, facts=facts)
+    return waiting, len(lost)
+
+
+def _locked(messages: QuerySet[Message]) -> list[int]:
+    return [m.pk for m in messages.select_for_update(skip_locked=True).only("pk").order_by("pk")]

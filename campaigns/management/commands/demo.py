@@ -1,0 +1,422 @@
+"""The story of `make demo`: the main job on the sample lists, with the figures of both sides.
+
+It acts as the operators would, through the same verbs, and leaves importing, sending and sealing to
+the workers; then it compares what the database says with what the provider counted.
+"""
+
+import json
+import secrets
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from audit import checkpoints, clock, operators, roles, verifier
+from audit.models import Authenticator, Entry, Operator
+from campaigns import dispatch
+from campaigns.models import Campaign, Message, Receipt, Reply, Sender
+from consent import ledger, lists
+from consent.models import Consent, ListImport, Method, Purpose, Subscriber, Suppression
+
+SAMPLES = settings.BASE_DIR / "tests" / "data"
+PATIENCE = 90.0  # seconds for any one thing to happen
+HARBOR = "+18885550100"
+USER_NAMES = {
+    roles.SUBSCRIBER_MANAGER: "maria",
+    roles.CAMPAIGN_AUTHOR: "anton",
+    roles.CAMPAIGN_APPROVER: "bea",
+    roles.PRIVACY_OFFICER: "petra",
+    roles.AUDITOR: "otto",
+    roles.ADMINISTRATOR: "admin",
+}
+SAID = ["STOP", "stop!", "Unsubscribe", "ARRÊT", "Please stop", "Opt-out", "HELP", "When do you open?"]
+FIRST = (
+    "Harbor Coffee: {first_name|Hello}, this week every filter coffee is half price until Friday. "
+    "harbor.example/week Reply STOP to cancel."
+)
+SECOND = (
+    "Harbor Coffee: {first_name|Hello}, the new winter roast is in, and the first cup is on us. "
+    "harbor.example/roast Reply STOP to cancel."
+)
+
+
+class Command(BaseCommand):
+    help = "Does the main job on the sample lists; started by `make demo`."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="end after the summary")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION or Operator.objects.exists():
+            raise CommandError("The demo wants a development set-up and an empty database.")
+        story = Story()
+        agreed = story.tell()
+        if options["once"]:
+            if not agreed:
+                raise CommandError("The figures do not agree.")
+            return
+        story.keep_serving()
+
+
+@dataclass
+class Story:
+    """The demo from its first line to its last."""
+
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    provider: "Provider" = field(default_factory=lambda: Provider(settings.TWILIO_BASE_URL))
+    staff: dict[str, Operator] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list, repr=False)
+
+    def tell(self) -> bool:
+        """The whole job; whether every figure of the summary agrees."""
+        self.open()
+        self.engage_staff()
+        purpose = self.publish()
+        self.take_in_lists(purpose)
+        sender = Sender.objects.create(
+            address=HARBOR, countries="US GB DE FR AU", verified_at=clock.now()
+        )
+        first = self.campaign("Half-price week", FIRST, purpose, sender)
+        self.send(first)
+        self.hear_replies(first)
+        second = self.campaign("Winter roast", SECOND, purpose, sender)
+        self.send(second)
+        self.await_receipts()
+        return self.sum_up(first, second)
+
+    # --- the stage ---
+
+    def open(self) -> None:
+        self.console.rule("[bold]Volens: the main job, end to end")
+        self.console.print(
+            f"[yellow]Demo clock:[/] the business clock stands at [bold]{clock.now():%A %d %B %Y, %H:%M} UTC[/], "
+            "a working day on which most of the United States is awake.\n"
+            "No rule is loosened: quiet hours, holidays and limits are those of that moment. "
+            "Sign-in codes use the real time."
+        )
+        wait_until(self.provider.is_up, "the sandbox provider to listen")
+        wait_until(lambda: answers(f"{settings.PUBLIC_URL}/sign-in/"), "the web server to listen")
+
+    def engage_staff(self) -> None:
+        for role, username in USER_NAMES.items():
+            self.passwords[username] = secrets.token_urlsafe(15)
+            operator = operators.engage(
+                username=username,
+                password=self.passwords[username],
+                roles=[role],
+                by="command",
+                at=clock.now(),
+            )
+            drafted = operators.draft_authenticator(operator)
+            operators.confirm_authenticator(authenticator=drafted, by=operator, at=clock.now())
+            self.staff[role] = operator
+        self.console.print(f"\n[bold]1. Staff[/]: {len(self.staff)} operators, one per role.")
+
+    def publish(self) -> Purpose:
+        purpose = Purpose.objects.create(
+            code="offers",
+            name="Coffee offers",
+            promise="Sales and new products of Harbor Coffee.",
+            frequency=6,
+            period=Purpose.Period.MONTH,
+            double_opt_in=True,
+        )
+        wordings = json.loads((SAMPLES / "agreements.json").read_text())
+        self._publish(purpose, wordings["before_2025"], datetime(2020, 1, 1, tzinfo=UTC))
+        self._publish(purpose, wordings["current"], datetime(2025, 1, 1, tzinfo=UTC))
+        self.console.print(
+            f"[bold]2. Purpose[/]: {purpose.name}, at most {purpose.frequency} a {purpose.period}, "
+            "to people who confirmed; two wordings on record, the older one not sufficient as evidence."
+        )
+        return purpose
+
+    def _publish(self, purpose: Purpose, wording: str, shown_from: datetime) -> None:
+        ledger.publish(
+            purpose=purpose,
+            language="en",
+            wording=wording,
+            shown_from=shown_from,
+            by=self.staff[roles.PRIVACY_OFFICER],
+            at=clock.now(),
+        )
+
+    # --- the lists ---
+
+    def take_in_lists(self, purpose: Purpose) -> None:
+        self.console.print("[bold]3. Lists[/], taken in by the worker:")
+        opt_outs, opt_ins = ListImport.Kind.OPT_OUTS, ListImport.Kind.OPT_INS
+        brought = [
+            self._bring("provider_optouts.csv", "Provider's opt-outs", opt_outs, None),
+            self._bring("web_form_optins.csv", "Web form", opt_ins, purpose),
+            self._bring("shop_customers.csv", "Shop export", opt_ins, purpose),
+            self._bring("eu_leads_cp1252.csv", "Leads from Europe", opt_ins, purpose),
+        ]
+        with bars(self.console) as progress:
+            tasks = {b.pk: progress.add_task(b.label, total=b.lines) for b in brought}
+            wait_until(lambda: self._watch(progress, tasks), "the lists to be taken in")
+        self._report(brought)
+
+    def _bring(
+        self, name: str, label: str, kind: ListImport.Kind, purpose: Purpose | None
+    ) -> ListImport:
+        return lists.bring(
+            raw=(SAMPLES / name).read_bytes(),
+            kind=kind,
+            purpose=purpose,
+            label=label,
+            method=Method.WEB_FORM,
+            by=self.staff[roles.SUBSCRIBER_MANAGER],
+            at=clock.now(),
+        )
+
+    def _watch(self, progress: Progress, tasks: dict[Any, Any]) -> bool:
+        for brought in ListImport.objects.filter(pk__in=tasks).defer("content"):
+            progress.update(tasks[brought.pk], completed=brought.taken)
+        return not ListImport.objects.unfinished().exists()
+
+    def _report(self, brought: list[ListImport]) -> None:
+        table = Table("List", "Rows", "Fate", "Why", box=None, pad_edge=False)
+        for one in brought:
+            found = one.rows.values("fate", "reason").annotate(n=Count("pk")).order_by("fate", "-n")
+            for row in found:
+                table.add_row(one.label, str(row["n"]), row["fate"], row["reason"][:96])
+        self.console.print(table)
+        may = Consent.objects.permitting(clock.now()).count()
+        self.console.print(
+            f"   {Subscriber.objects.count()} people on record, {may} of them may be messaged; "
+            f"{Suppression.objects.standing().count()} refusals stand."
+        )
+
+    # --- campaigns ---
+
+    def campaign(self, name: str, text: str, purpose: Purpose, sender: Sender) -> Campaign:
+        author, approver = self.staff[roles.CAMPAIGN_AUTHOR], self.staff[roles.CAMPAIGN_APPROVER]
+        at = clock.now()
+        campaign = dispatch.draft(
+            name=name,
+            purpose=purpose,
+            sender=sender,
+            text=text,
+            starts_at=at,
+            deadline=at + timedelta(days=2),
+            by=author,
+            at=at,
+        )
+        dispatch.check(campaign=campaign, by=author, at=clock.now())
+        refusal = self._try_own_approval(campaign, author)
+        dispatch.approve(campaign=campaign, by=approver, at=clock.now())
+        self.console.print(
+            f"\n[bold]4. Campaign “{name}”[/]: drafted by {author}; own approval refused (“{refusal}”); "
+            f"approved by {approver}."
+        )
+        return campaign
+
+    def _try_own_approval(self, campaign: Campaign, author: Operator) -> str:
+        try:
+            dispatch.approve(campaign=campaign, by=author, at=clock.now())
+        except dispatch.StepRefused as refusal:
+            return str(refusal)
+        raise CommandError("An author could approve their own campaign.")
+
+    def send(self, campaign: Campaign) -> None:
+        enrolled = dispatch.launch(
+            campaign=campaign, by=self.staff[roles.CAMPAIGN_APPROVER], at=clock.now()
+        )
+        soon = clock.now() + timedelta(seconds=PATIENCE)
+        later = campaign.messages.filter(status=Message.Status.WAITING, due_at__gt=soon)
+        held = later.count()
+        with bars(self.console) as progress:
+            task = progress.add_task("Handed to the provider", total=enrolled - held)
+            wait_until(lambda: self._sent(progress, task, campaign, held), "the messages to go out")
+        if example := later.select_related("opening").first():
+            reasons = example.opening.decision["reasons"] if example.opening else []
+            self.console.print(
+                f"   {held} are held until their hour comes, such as: {' '.join(reasons)}"
+            )
+
+    def _sent(self, progress: Progress, task: Any, campaign: Campaign, held: int) -> bool:
+        undecided = campaign.messages.filter(status__in=Message.UNDECIDED).count() - held
+        total = progress.tasks[task].total or 0
+        progress.update(task, completed=total - max(undecided, 0))
+        return undecided <= 0
+
+    def hear_replies(self, campaign: Campaign) -> None:
+        reached = campaign.messages.filter(status__in=Message.MAY_HAVE_ARRIVED).order_by("pk")
+        people = [m.subscriber for m in reached.select_related("subscriber")[: len(SAID)]]
+        table = Table("Person", "Wrote", "Read as", box=None, pad_edge=False)
+        for person, said in zip(people, SAID, strict=True):
+            assert person is not None
+            self.provider.reply(person.number, HARBOR, said)
+            reply = Reply.objects.filter(number_index=person.number_index).latest("received_at")
+            table.add_row(person.pseudonym, said, reply.intent)
+            if reply.intent == "stop":
+                self.stopped.append(person.number)
+        self.console.print("\n[bold]5. Replies[/], written on the sandbox's phones:")
+        self.console.print(table)
+        answers = Message.objects.filter(campaign=None)
+        undecided = answers.filter(status__in=Message.UNDECIDED)
+        wait_until(lambda: not undecided.exists(), "the answers to go out")
+        self.console.print(f"   {answers.count()} answers sent: one for each STOP and HELP.")
+
+    # --- the end ---
+
+    def await_receipts(self) -> None:
+        moved = Message.objects.filter(status=Message.Status.ACCEPTED)
+        wait_until(lambda: not moved.exists(), "the receipts to come in")
+
+    def sum_up(self, *campaigns: Campaign) -> bool:
+        sealed = checkpoints.seal(at=clock.now())
+        report = verifier.verify(
+            checkpoints.export_lines(),
+            key=checkpoints.verifier_key(),
+            checkpoints=checkpoints.outside_notes(),
+        )
+        rows = [*self._figures(campaigns), ("trail whole by the verifier", int(report.ok), 1)]
+        table = Table("", "Database", "Provider / due", "", title="Summary", title_style="bold")
+        for name, ours, theirs in rows:
+            verdict = "[green]agree[/]" if ours == theirs else "[red]DIFFER[/]"
+            table.add_row(name, f"{ours:,}", f"{theirs:,}", verdict)
+        self.console.print(table)
+        size = sealed.size if sealed else report.sealed
+        self.console.print(
+            f"Trail: {Entry.objects.count():,} entries, {size:,} sealed, {report.checkpoints} checkpoints "
+            f"carried outside to {settings.CHECKPOINT_DIRS[0]}."
+        )
+        for finding in report.findings:
+            self.console.print(f"[red]{finding}[/]")
+        return all(ours == theirs for _name, ours, theirs in rows)
+
+    def _figures(self, campaigns: tuple[Campaign, ...]) -> list[tuple[str, int, int]]:
+        accepted = self.provider.messages()
+        truth = self.provider.truth()
+        ours = Message.objects.filter(status__in=Message.MAY_HAVE_ARRIVED)
+        by_text = [(campaign, campaign.text.split("}")[1][:30]) for campaign in campaigns]
+        rows = [
+            (
+                f"messages of “{campaign.name}”",
+                ours.filter(campaign=campaign).count(),
+                sum(part in message["body"] for message in accepted),
+            )
+            for campaign, part in by_text
+        ]
+        return [
+            *rows,
+            (
+                "answers to replies",
+                ours.filter(campaign=None).count(),
+                sum("{" not in m["body"] and not any(p in m["body"] for _c, p in by_text) for m in accepted),
+            ),
+            ("messages in all", ours.count(), truth["accepted"]),
+            ("receipts", Receipt.objects.count(), truth["receipts_sent"]),
+            ("replies", Reply.objects.count(), truth["replies_sent"]),
+            ("sent twice", 0, truth["sent_twice"]),
+            ("to people who stopped, in the second campaign", 0, self._after_stop(by_text[-1][1])),
+            ("to people without permission", 0, self._unpermitted(accepted)),
+        ]
+
+    def _after_stop(self, part: str) -> int:
+        return sum(
+            message["to"] in self.stopped and part in message["body"]
+            for message in self.provider.messages()
+        )
+
+    def _unpermitted(self, accepted: list[dict[str, Any]]) -> int:
+        """Campaign texts that reached a number with no confirmed consent on record."""
+        confirmed = Consent.objects.confirmed().values("subscriber")
+        known = {person.number for person in Subscriber.objects.filter(pk__in=confirmed)}
+        answered = {reply.number for reply in Reply.objects.all()}
+        return sum(message["to"] not in known | answered for message in accepted)
+
+    def keep_serving(self) -> None:
+        while True:
+            self._say_where()
+            time.sleep(25)
+
+    @cached_property
+    def _shown(self) -> set[str]:
+        return set()
+
+    def _say_where(self) -> None:
+        if self._shown:
+            return
+        self._shown.add("once")
+        table = Table("Role", "User name", "Password", "Code now", box=None, pad_edge=False)
+        for role, operator in self.staff.items():
+            device = Authenticator.objects.get(user=operator)
+            code = f"{device.code().token():06d}"
+            table.add_row(role, operator.username, self.passwords[operator.username], code)
+        self.console.print(f"\nSign in at [bold]{settings.PUBLIC_URL}/[/] as any of:")
+        self.console.print(table)
+        self.console.print(
+            f"The sandbox's phones: [bold]{settings.TWILIO_BASE_URL}/[/]. End with Ctrl-C."
+        )
+
+
+class Provider:
+    """The sandbox provider, asked as anyone could: its count is the true one."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+
+    def _ask(self, path: str, posted: dict[str, str] | None = None) -> Any:
+        data = json.dumps(posted).encode() if posted else None
+        request = urllib.request.Request(self.base + path, data)  # noqa: S310 - loopback only
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def is_up(self) -> bool:
+        return answers(f"{self.base}/sandbox/health")
+
+    def truth(self) -> dict[str, int]:
+        return self._ask("/sandbox/truth")  # type: ignore[no-any-return]
+
+    def messages(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while page := self._ask(f"/sandbox/messages?after={len(found)}"):
+            found += page
+        return found
+
+    def reply(self, phone: str, to: str, body: str) -> None:
+        self._ask("/sandbox/replies", {"from": phone, "to": to, "body": body})
+
+
+def answers(url: str) -> bool:
+    """Whether something answers well at `url`."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback only
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_until(done: Callable[[], bool], what: str) -> None:
+    """Wait, but not for ever. Raises CommandError naming what did not happen."""
+    until = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > until:
+            raise CommandError(f"Waited in vain for {what}; see var/demo/services.log.")
+        time.sleep(0.1)
+
+
+def bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("   {task.description:24}"),
+        BarColumn(40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )

@@ -1,0 +1,100 @@
+"""Says what Volens makes of a number, a reply, a moment or a text: one JSON object a line."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from audit import clock
+from campaigns import quiet_hours
+from campaigns.text import measure
+from config.encryption import blind_index
+from consent import numbers, places, replies
+from consent.models import Consent, Suppression
+
+
+def number(value: str, *, at: datetime, country: str) -> dict[str, Any]:
+    try:
+        parsed = numbers.parse(value, country=country)
+    except numbers.NumberRefused as refusal:
+        return {"valid": False, "reason": str(refusal)}
+    place, index = places.of(parsed.e164), blind_index.of(parsed.e164)
+    consents = Consent.objects.permitting(at).filter(subscriber__number_index=index)
+    return {
+        "valid": True,
+        "country": parsed.country,
+        "states": list(place.states),
+        "zones": list(place.zones),
+        "suppressed": Suppression.objects.standing().filter(number_index=index).exists(),
+        "may_be_messaged_for": sorted(consents.values_list("purpose__code", flat=True)),
+    }
+
+
+def reply(value: str, *, at: datetime, country: str) -> dict[str, Any]:
+    reading = replies.read(value)
+    return {"intent": str(reading.intent), "reason": reading.reason}
+
+
+def window(value: str, *, at: datetime, country: str) -> dict[str, Any]:
+    try:
+        parsed = numbers.parse(value, country=country)
+    except numbers.NumberRefused as refusal:
+        return {"open": False, "next_opening": None, "rules": [], "zones": [], "reasons": [str(refusal)]}
+    place = places.of(parsed.e164)
+    found = quiet_hours.window(
+        quiet_hours.load(), at=at, country=place.country, states=place.states, zones=place.zones
+    )
+    return {
+        "open": found.open,
+        "next_opening": found.next_opening.isoformat() if found.next_opening else None,
+        "rules": list(found.rules),
+        "zones": list(found.zones),
+        "reasons": list(found.reasons),
+        "daily_cap": found.daily_cap,
+    }
+
+
+def text(value: str, *, at: datetime, country: str) -> dict[str, Any]:
+    size = measure(value)
+    return {
+        "encoding": size.encoding,
+        "units": size.units,
+        "segments": size.segments,
+        "forcing": list(size.forcing),
+    }
+
+
+SUBJECTS = {"number": number, "reply": reply, "window": window, "text": text}
+
+
+class Command(BaseCommand):
+    help = "Prints one JSON object about a number, reply, window or text; no number stands in it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("subject", choices=list(SUBJECTS))
+        parser.add_argument("value", help="the value, or - to read one per line from standard input")
+        parser.add_argument("--at", help="ISO 8601, for window; now if left out")
+        parser.add_argument("--country", default="US", help="of a number without a country code")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = _instant(options["at"]) if options["at"] else clock.now()
+        explain = SUBJECTS[options["subject"]]
+        for value in _values(options["value"]):
+            told = explain(value, at=at, country=options["country"].upper())
+            self.stdout.write(json.dumps(told, ensure_ascii=False))
+
+
+def _values(value: str) -> Iterator[str]:
+    return (line.rstrip("\n") for line in sys.stdin) if value == "-" else iter([value])
+
+
+def _instant(written: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        raise CommandError("--at is a time in ISO 8601, such as 2026-12-01T14:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,412 @@
+"""Senders, campaigns and their approvals, messages and their attempts, receipts, replies."""
+
+import hashlib
+import json
+import uuid
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from config.encryption import blind_index
+from config.encryption.fields import EncryptedText
+from consent import numbers
+from consent.models import Area, Consent, Purpose, Subscriber
+
+
+class Sender(models.Model):
+    """What a message comes from: a number or name of the business, at one gateway."""
+
+    class Gateway(models.TextChoices):
+        TWILIO = "twilio", "Twilio"
+
+    address = models.CharField(max_length=20, unique=True)
+    gateway = models.CharField(max_length=10, choices=Gateway, default=Gateway.TWILIO)
+    countries = models.CharField(
+        max_length=200, help_text=_("Where it may be used: US CA …"), default="US"
+    )
+    verified_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.address
+
+    def may_reach(self, country: str) -> bool:
+        return self.verified_at is not None and country in self.countries.split()
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def sending(self) -> Self:
+        return self.filter(status=Campaign.Status.SENDING)
+
+    def due(self, at: datetime) -> Self:
+        return self.filter(status=Campaign.Status.SCHEDULED, starts_at__lte=at)
+
+    def exhausted(self) -> Self:
+        """Being sent, with nothing left that could still go."""
+        return self.sending().exclude(messages__status__in=Message.UNDECIDED)
+
+
+class Campaign(models.Model):
+    """One text to the people of one purpose, released by a second person."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        CHECKED = "checked", _("checked")
+        APPROVED = "approved", _("approved")
+        SCHEDULED = "scheduled", _("scheduled")
+        SENDING = "sending", _("sending")
+        PAUSED = "paused", _("paused")
+        FINISHED = "finished", _("finished")
+        CANCELLED = "cancelled", _("cancelled")
+
+    # The only steps there are; `dispatch` takes them and nothing else writes a status.
+    STEPS: ClassVar[dict[str, frozenset[str]]] = {
+        Status.DRAFT: frozenset({Status.CHECKED, Status.CANCELLED}),
+        Status.CHECKED: frozenset({Status.DRAFT, Status.APPROVED, Status.CANCELLED}),
+        Status.APPROVED: frozenset(
+            {Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.CANCELLED}
+        ),
+        Status.SCHEDULED: frozenset({Status.DRAFT, Status.SENDING, Status.CANCELLED}),
+        Status.SENDING: frozenset({Status.PAUSED, Status.FINISHED, Status.CANCELLED}),
+        Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
+        Status.FINISHED: frozenset(),
+        Status.CANCELLED: frozenset(),
+    }
+    EDITABLE: ClassVar = frozenset(
+        {Status.DRAFT, Status.CHECKED, Status.APPROVED, Status.SCHEDULED}
+    )
+
+    name = models.CharField(max_length=80)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    sender = models.ForeignKey(Sender, on_delete=models.PROTECT)
+    text = models.TextField(
+        help_text=_("May hold {first_name|there}: the name, or the words after the bar.")
+    )
+    starts_at = models.DateTimeField(help_text=_("Nothing is sent before."))
+    deadline = models.DateTimeField(help_text=_("Nothing is sent after."))
+    status = models.CharField(
+        max_length=10, choices=Status, default=Status.DRAFT, editable=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    edited_at = models.DateTimeField(editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+    approved_at = models.DateTimeField(null=True, editable=False)
+    scheduled_at = models.DateTimeField(null=True, editable=False)
+    launched_at = models.DateTimeField(null=True, editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    cancelled_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[CampaignQuerySet] = CampaignQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        permissions = [
+            ("check_campaign", "Can have a campaign checked"),
+            ("approve_campaign", "Can approve a campaign of another person"),
+            ("launch_campaign", "Can launch a campaign"),
+            ("halt_campaign", "Can pause, resume and cancel a campaign"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(deadline__gt=models.F("starts_at")),
+                name="no_campaign_ends_before_it_starts",
+                violation_error_message=_("The deadline must be after the start."),
+            ),
+            *(
+                models.CheckConstraint(
+                    condition=~Q(status__in=statuses) | Q(**{f"{stamp}__isnull": False}),
+                    name=f"no_{statuses[0]}_campaign_without_{stamp}",
+                )
+                for stamp, statuses in {
+                    "checked_at": ["checked"],
+                    "approved_at": ["approved", "scheduled"],
+                    "scheduled_at": ["scheduled"],
+                    "launched_at": ["sending", "paused", "finished"],
+                    "paused_at": ["paused"],
+                    "finished_at": ["finished"],
+                    "cancelled_at": ["cancelled"],
+                }.items()
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def may_become(self, status: str) -> bool:
+        return status in self.STEPS[self.status]
+
+    @property
+    def content_hash(self) -> str:
+        """What an approval binds to: everything that decides what is sent, to whom and when."""
+        content = [
+            self.text,
+            self.purpose_id,
+            self.sender_id,
+            self.starts_at.isoformat(),
+            self.deadline.isoformat(),
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def standing_approval(self) -> "Approval | None":
+        """The approval of exactly this content by someone who did not write it, if there is one."""
+        given = self.approvals.filter(content_hash=self.content_hash)
+        return given.exclude(by__in=[self.author_id, self.edited_by_id]).first()
+
+    def counts(self) -> dict[str, int]:
+        """How many messages stand in which status."""
+        rows = self.messages.values_list("status").annotate(models.Count("pk")).order_by("status")
+        return dict(rows)
+
+
+class Approval(models.Model):
+    """A second person's word for one content of a campaign."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="approvals")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    at = models.DateTimeField()
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "by", "content_hash"], name="one_word_per_person_and_content"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"approval of {self.campaign_id}"
+
+
+class Opening(models.Model):
+    """What the quiet hours said for one area when a campaign was launched."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="openings")
+    area = models.ForeignKey(Area, on_delete=models.PROTECT, related_name="openings")
+    due_at = models.DateTimeField(null=True)
+    decision = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "area"], name="one_opening_per_campaign_and_area"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"opening of {self.area}"
+
+
+class Reply(models.Model):
+    """What a person wrote to us."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider_id = models.CharField(max_length=64, unique=True)
+    sender = models.ForeignKey(Sender, on_delete=models.PROTECT)
+    number = EncryptedText()
+    number_index = models.CharField(max_length=blind_index.LENGTH, db_index=True, editable=False)
+    text = EncryptedText(blank=True)
+    intent = models.CharField(max_length=12)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "replies"
+
+    def __str__(self) -> str:
+        return f"reply {self.intent}"
+
+    @property
+    def masked_number(self) -> str:
+        return numbers.masked(self.number)
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def due(self, at: datetime) -> Self:
+        """Waiting, with its time come, and its campaign being sent."""
+        due = self.filter(status=Message.Status.WAITING, due_at__lte=at)
+        return due.filter(Q(campaign=None) | Q(campaign__status=Campaign.Status.SENDING))
+
+    def abandoned(self) -> Self:
+        """In the hands of a worker whose lease is over, by the database's clock."""
+        return self.filter(status__in=Message.HELD, lease_until__lt=Now())
+
+    def counted(self) -> Self:
+        """Those that count as sent for caps: what may have reached the person."""
+        return self.filter(status__in=Message.MAY_HAVE_ARRIVED)
+
+
+class Message(models.Model):
+    """One text to one person: of a campaign, or the answer to a reply."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        CLAIMED = "claimed", _("claimed by a worker")
+        CALLING = "calling", _("being handed over")
+        ACCEPTED = "accepted", _("accepted by the provider")
+        DELIVERED = "delivered", _("delivered")
+        UNDELIVERED = "undelivered", _("not delivered")
+        REFUSED = "refused", _("refused by the provider")
+        UNKNOWN = "unknown", _("unknown")
+        BLOCKED = "blocked", _("not allowed")
+        EXPIRED = "expired", _("too late")
+        CANCELLED = "cancelled", _("cancelled")
+
+    HELD: ClassVar = [Status.CLAIMED, Status.CALLING]
+    UNDECIDED: ClassVar = [Status.WAITING, Status.CLAIMED, Status.CALLING]
+    MAY_HAVE_ARRIVED: ClassVar = [
+        Status.CALLING,
+        Status.ACCEPTED,
+        Status.DELIVERED,
+        Status.UNDELIVERED,
+        Status.UNKNOWN,
+    ]
+
+    campaign = models.ForeignKey(
+        Campaign, null=True, on_delete=models.PROTECT, related_name="messages"
+    )
+    subscriber = models.ForeignKey(Subscriber, null=True, on_delete=models.PROTECT)
+    consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT)
+    opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT)
+    reply = models.OneToOneField(
+        Reply, null=True, on_delete=models.PROTECT, related_name="answer"
+    )
+    body = models.TextField(blank=True, help_text=_("Of an answer; a campaign has its own."))
+    status = models.CharField(max_length=11, choices=Status, default=Status.WAITING)
+    reason = models.CharField(max_length=200, blank=True)
+    due_at = models.DateTimeField(null=True)
+    not_after = models.DateTimeField()
+    claim = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    fenced_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[MessageQuerySet] = MessageQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(status="waiting"),
+                name="claim_takes_what_is_due",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(status__in=["claimed", "calling"]),
+                name="sweep_finds_the_abandoned",
+            ),
+            models.Index(fields=["claim"], name="fence_reads_its_claim"),
+            models.Index(fields=["subscriber", "fenced_at"], name="fence_counts_for_caps"),
+            models.Index(fields=["campaign", "status"], name="campaign_page_counts"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "subscriber"], name="one_message_per_person_and_campaign"
+            ),
+            models.CheckConstraint(
+                condition=Q(campaign__isnull=False, reply=None, consent__isnull=False)
+                | Q(campaign=None, reply__isnull=False),
+                name="a_message_is_of_a_campaign_or_an_answer",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["claimed", "calling"])
+                | Q(claim__isnull=False, lease_until__isnull=False),
+                name="no_held_message_without_a_lease",
+            ),
+            models.CheckConstraint(
+                condition=~Q(
+                    status__in=["calling", "accepted", "delivered", "undelivered", "unknown"]
+                )
+                | Q(fenced_at__isnull=False),
+                name="nothing_is_handed_over_that_was_not_fenced",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="waiting") | Q(due_at__isnull=False),
+                name="no_waiting_message_without_due_at",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+
+class Attempt(models.Model):
+    """One handing-over to a gateway, recorded and committed before any byte leaves."""
+
+    class Outcome(models.TextChoices):
+        PENDING = "pending", _("pending")
+        ACCEPTED = "accepted", _("accepted")
+        REFUSED = "refused", _("refused")
+        UNKNOWN = "unknown", _("unknown")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    claim = models.UUIDField(db_index=True)
+    at = models.DateTimeField()
+    decision = models.JSONField()
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.PENDING)
+    provider_id = models.CharField(max_length=64, blank=True)
+    code = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["provider_id"],
+                condition=~Q(provider_id=""),
+                name="receipt_looks_for_its_attempt",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["message", "number"], name="attempts_of_a_message_are_numbered"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of message {self.message_id}"
+
+
+class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    def unread(self) -> Self:
+        return self.filter(read_at=None)
+
+
+class Receipt(models.Model):
+    """What a provider told of an attempt: kept as it came, read in batches.
+
+    It may come before our own commit, twice, or out of order.
+    """
+
+    attempt = models.UUIDField()
+    provider_id = models.CharField(max_length=64)
+    status = models.CharField(max_length=20)
+    code = models.CharField(max_length=20, blank=True)
+    received_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ReceiptQuerySet] = ReceiptQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(read_at=None), name="reconcile_reads_the_inbox"
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider_id", "status"], name="a_receipt_told_twice_is_one"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"receipt {self.status}"

@@ -1,0 +1,82 @@
+"""Reads providers' receipts in batches and moves messages to what they tell."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from campaigns.gateways import twilio
+from campaigns.gateways.twilio import Delivery
+from campaigns.models import Attempt, Message, Receipt
+
+Status = Message.Status
+BATCH = 1_000
+
+# What a receipt may change, and into what: a receipt never takes back what a later one told.
+MOVES = {
+    Delivery.ON_ITS_WAY: (Status.ACCEPTED, [Status.UNKNOWN]),
+    Delivery.DELIVERED: (
+        Status.DELIVERED,
+        [Status.UNKNOWN, Status.ACCEPTED, Status.UNDELIVERED],
+    ),
+    Delivery.UNDELIVERED: (Status.UNDELIVERED, [Status.UNKNOWN, Status.ACCEPTED]),
+}
+
+
+def keep(*, attempt: str, provider_id: str, status: str, code: str, at: datetime) -> None:
+    """Put a receipt into the inbox; told twice, it is kept once. Raises ValueError if malformed."""
+    receipt = Receipt(
+        attempt=uuid.UUID(attempt),
+        provider_id=provider_id[:64],
+        status=status[:20],
+        code=code[:20],
+        received_at=at,
+    )
+    Receipt.objects.bulk_create([receipt], ignore_conflicts=True)
+
+
+@transaction.atomic
+def reconcile(*, at: datetime) -> int:
+    """Read a batch of the inbox; returns how many receipts were read.
+
+    A receipt that overtook our own commit stays in the inbox until its attempt is settled.
+    """
+    inbox = Receipt.objects.unread().order_by("id").select_for_update(skip_locked=True)
+    receipts = list(inbox[:BATCH])
+    attempts = Attempt.objects.in_bulk({receipt.attempt for receipt in receipts})
+    ready = [r for r in receipts if _is_settled(attempts.get(r.attempt))]
+    _move_messages(ready, attempts)
+    _believe(ready, attempts)
+    Receipt.objects.filter(pk__in=[receipt.pk for receipt in ready]).update(read_at=at)
+    return len(ready)
+
+
+def _is_settled(attempt: Attempt | None) -> bool:
+    return attempt is None or attempt.outcome != Attempt.Outcome.PENDING
+
+
+def _move_messages(receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:
+    by_meaning: dict[Delivery, list[int]] = defaultdict(list)
+    for receipt in receipts:
+        meaning = twilio.RECEIPTS.get(receipt.status)
+        if meaning and receipt.attempt in attempts:
+            by_meaning[meaning].append(attempts[receipt.attempt].message_id)
+    for meaning, (status, movable) in MOVES.items():
+        Message.objects.filter(pk__in=by_meaning[meaning], status__in=movable).update(
+            status=status, reason=""
+        )
+
+
+def _believe(receipts: Sequence[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:
+    """A receipt for an attempt whose outcome was unknown proves that the provider took it."""
+    proved = {r.attempt: r.provider_id for r in receipts if _was_unknown(attempts.get(r.attempt))}
+    for attempt, provider_id in proved.items():
+        Attempt.objects.filter(pk=attempt).update(
+            outcome=Attempt.Outcome.ACCEPTED, provider_id=provider_id
+        )
+
+
+def _was_unknown(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.outcome == Attempt.Outcome.UNKNOWN

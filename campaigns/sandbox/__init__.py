@@ -1,0 +1,2 @@
+"""The sandbox provider: a counterpart on loopback that speaks the Messages API and shares no code
+with the gateway it answers."""

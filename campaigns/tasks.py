@@ -1,0 +1,37 @@
+"""Celery turns the crank: each task looks at the table and does what is due there.
+
+Losing a task, or all of Redis, costs seconds: the next ring of beat looks again.
+"""
+
+import time
+
+from celery import shared_task
+
+from audit import clock
+from campaigns import delivery, dispatch, receipts
+
+PATIENCE = 20.0  # seconds after which a task makes room for others
+
+
+@shared_task
+def turn() -> None:
+    """Carry batches out until nothing is due, or others should have their turn."""
+    until = time.monotonic() + PATIENCE
+    while delivery.turn(at=clock.now()) and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def reconcile() -> None:
+    while receipts.reconcile(at=clock.now()):
+        pass
+
+
+@shared_task
+def sweep() -> None:
+    delivery.sweep(at=clock.now())
+
+
+@shared_task
+def keep_time() -> None:
+    dispatch.keep_time(at=clock.now())
