@@ -1,0 +1,69 @@
+"""The command that runs the provider in its own process."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+# The command with three settings and nothing else: no application, no database.
+PROGRAM = """
+import sys
+from django.conf import settings
+settings.configure(
+    TWILIO_ACCOUNT_SID="AC1", TWILIO_AUTH_TOKEN=sys.argv.pop(1), PUBLIC_URL="http://127.0.0.1:1"
+)
+from campaigns.management.commands.sandbox_provider import Command
+Command().run_from_argv(["manage.py", "sandbox_provider", *sys.argv[1:]])
+"""
+
+
+def _command(*options, token="secret"):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, token, *options],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_announces_its_address_and_ends_cleanly(tmp_path, number):
+    with _command("--port", "0", "--log", str(tmp_path / "log"), "--fault", "error=0.5") as run:
+        line = run.stdout.readline()
+        url = line.removeprefix("sandbox provider listening on ").strip()
+        with urllib.request.urlopen(f"{url}/sandbox/faults") as answer:
+            assert b'"error": 0.5' in answer.read()
+        run.send_signal(number)
+        assert (run.wait(timeout=20), run.stderr.read()) == (0, "")
+    assert url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--host", "0.0.0.0"], "no loopback address"),
+        (["--host", "example.org"], "no loopback address"),
+        (["--fault", "nonsense=1"], "is no fault"),
+        (["--fault", "error=2"], "from 0 to 1"),
+        (["--fault", "error"], "is not NAME=RATE"),
+    ],
+)
+def test_it_refuses_what_it_must_not_do(tmp_path, options, reason):
+    with _command("--log", str(tmp_path / "log"), "--port", "0", *options) as run:
+        _, said = run.communicate(timeout=20)
+    assert run.returncode != 0
+    assert reason in said
+
+
+def test_it_refuses_to_run_without_credentials(tmp_path):
+    with _command("--log", str(tmp_path / "log"), "--port", "0", token="") as run:
+        _, said = run.communicate(timeout=20)
+    assert run.returncode != 0
+    assert "TWILIO_AUTH_TOKEN" in said
