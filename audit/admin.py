@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import backoffice, checkpoints, clock, operators, verifier
 from audit.backoffice import ReadOnly
-from audit.models import Checkpoint, Entry, Operator
+from audit.models import Authenticator, Checkpoint, Entry, Operator
 from audit.roles import ROLES
 
 admin.site.unregister(Group)
@@ -66,7 +66,7 @@ class OperatorAdmin(ReadOnly):
 
     @admin.display(boolean=True, description=_("second factor"))
     def second_factor(self, operator: Operator) -> bool:
-        return operator.authenticator_set.filter(confirmed=True).exists()
+        return Authenticator.objects.filter(user=operator, confirmed=True).exists()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         password = form.cleaned_data["password"]
@@ -93,8 +93,17 @@ class EntryAdmin(ReadOnly):
     date_hierarchy = "at"
     ordering = ["-id"]
     list_select_related = ["leaf"]
-    fields = ["at", "who", "verb", "subject", "all_facts", "commitment", "uid", "leaf_hash", "place"]
-    readonly_fields = fields
+    fields = [
+        "at",
+        "who",
+        "verb",
+        "subject",
+        "all_facts",
+        "commitment",
+        "uid",
+        "leaf_hash",
+        "place",
+    ]
     change_list_template = "admin/audit/entry/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
@@ -109,7 +118,9 @@ class EntryAdmin(ReadOnly):
 
     @admin.display(description=_("facts"))
     def told(self, entry: Entry) -> str:
-        shown = ", ".join(f"{name} {value}" for name, value in entry.facts.items() if name != "content")
+        shown = ", ".join(
+            f"{name} {value}" for name, value in entry.facts.items() if name != "content"
+        )
         return shown if len(shown) < 90 else shown[:88] + "…"
 
     @admin.display(description=_("facts"))
@@ -139,8 +150,14 @@ class EntryAdmin(ReadOnly):
                 key=checkpoints.verifier_key(),
                 checkpoints=checkpoints.outside_notes(),
             )
-            backoffice.tell(request, "trail.verified", "trail", ok=report.ok, entries=report.entries)
-        context = {**self.admin_site.each_context(request), "report": report, "title": _("Verify the trail")}
+            backoffice.tell(
+                request, "trail.verified", "trail", ok=report.ok, entries=report.entries
+            )
+        context = {
+            **self.admin_site.each_context(request),
+            "report": report,
+            "title": _("Verify the trail"),
+        }
         return TemplateResponse(request, "admin/audit/verify.html", context)
 
 
@@ -149,7 +166,6 @@ class CheckpointAdmin(ReadOnly):
     list_display = ["at", "size", "root"]
     ordering = ["-size"]
     fields = ["at", "size", "root", "signed"]
-    readonly_fields = fields
 
     @admin.display(description=_("signed note"))
     def signed(self, checkpoint: Checkpoint) -> str:

@@ -1,4 +1,4 @@
-"""The base of every admin page: read-only unless a class asks otherwise, and every act in the trail."""
+"""The base of every admin page: read-only unless a class asks otherwise, acts told to the trail."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +29,10 @@ class ReadOnly(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """The trail tells of it; Django's own log keeps names and is not kept safe."""
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """See `log_addition`."""
 
 

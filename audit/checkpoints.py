@@ -110,7 +110,9 @@ def _extend(at: datetime) -> Checkpoint | None:
         return None
     last = Checkpoint.objects.order_by("-size").first()
     until = horizon()
-    frontier = Frontier(last.size, [bytes.fromhex(p) for p in last.frontier]) if last else Frontier()
+    frontier = (
+        Frontier(last.size, [bytes.fromhex(p) for p in last.frontier]) if last else Frontier()
+    )
     leaves = []
     for entry in _committed(since=last.horizon if last else 0, until=until):
         leaf = _rederived(entry)

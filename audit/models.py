@@ -22,7 +22,7 @@ FREE_TRIES = 5
 
 
 def wait_after(failures: int) -> timedelta:
-    """How long to wait after so many wrong tries in a row: doubling seconds, never over PATIENCE."""
+    """The wait after so many wrong tries in a row: doubling seconds, never over PATIENCE."""
     if failures < FREE_TRIES:
         return timedelta()
     return min(PATIENCE, timedelta(seconds=2 ** min(failures, 20)))
@@ -61,7 +61,7 @@ class OperatorQuerySet(models.QuerySet["Operator"]):
         return self.filter(groups__name=role)
 
 
-class Operator(Throttled, AbstractBaseUser, PermissionsMixin):
+class Operator(Throttled, AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]
     """A member of staff. What they may do is what their roles say; there is no superuser."""
 
     username = models.CharField(
@@ -106,7 +106,7 @@ class Authenticator(Throttled, Device):
     secret = EncryptedText()
     last_step = models.BigIntegerField(default=-1, editable=False)
 
-    objects = DeviceManager()
+    objects: ClassVar[models.Manager["Authenticator"]] = DeviceManager()
 
     class Meta:
         constraints = [
@@ -120,12 +120,10 @@ class Authenticator(Throttled, Device):
     def __str__(self) -> str:
         return f"authenticator of {self.user}"
 
-    @classmethod
-    def _filter_persistent_id(cls, persistent_id: str, for_verify: bool = False) -> Any:
-        """django-otp reads the key of a device as a number; ours are UUIDs."""
-        _label, _, key = persistent_id.rpartition("/")
-        found = Authenticator.objects.filter(id=uuid.UUID(key))
-        return found.select_for_update() if for_verify else found
+    @property
+    def persistent_id(self) -> str:
+        """django-otp keeps this in the session and reads the key back as a number."""
+        return f"{self.model_label()}/{self.pk.int}"
 
     def code(self) -> TOTP:
         totp = TOTP(bytes.fromhex(self.secret), step=STEP)

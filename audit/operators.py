@@ -40,7 +40,11 @@ def engage(
     operator.groups.set(groups)
     names = [group.name for group in groups]
     trail.record(
-        verb="operator.engaged", subject=f"operator:{operator.pk}", by=by, at=at, facts={"roles": names}
+        verb="operator.engaged",
+        subject=f"operator:{operator.pk}",
+        by=by,
+        at=at,
+        facts={"roles": names},
     )
     return operator
 

@@ -43,7 +43,8 @@ ROLES: dict[str, frozenset[str]] = {
         SUBSCRIBERS | {"consent.add_listimport", "consent.withdraw_subscriber"}
     ),
     CAMPAIGN_AUTHOR: frozenset(
-        CAMPAIGNS | {"campaigns.add_campaign", "campaigns.change_campaign", "campaigns.check_campaign"}
+        CAMPAIGNS
+        | {"campaigns.add_campaign", "campaigns.change_campaign", "campaigns.check_campaign"}
     ),
     CAMPAIGN_APPROVER: frozenset(
         CAMPAIGNS | {f"campaigns.{act}_campaign" for act in ("approve", "launch", "halt")}

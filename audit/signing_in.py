@@ -43,7 +43,9 @@ def _checked(username: str, password: str, at: datetime) -> Operator | None:
 
 
 @transaction.atomic
-def check_code(*, operator: Operator, code: str, at: datetime, draft: bool = False) -> Authenticator | None:
+def check_code(
+    *, operator: Operator, code: str, at: datetime, draft: bool = False
+) -> Authenticator | None:
     """The authenticator whose present code this is; None if there is none, or it is too early."""
     devices = Authenticator.objects.select_for_update().filter(user=operator, confirmed=not draft)
     device = devices.first()
@@ -61,9 +63,7 @@ def _tell(verb: str, operator: Operator, at: datetime) -> None:
 
 @transaction.atomic
 def tell_signed_in(operator: Operator, at: datetime) -> None:
-    trail.record(
-        verb="operator.signed_in", subject=f"operator:{operator.pk}", by=operator, at=at
-    )
+    trail.record(verb="operator.signed_in", subject=f"operator:{operator.pk}", by=operator, at=at)
 
 
 def remember_half(request: HttpRequest, operator: Operator) -> None:

@@ -6,7 +6,8 @@ Run it isolated, so that nothing beside it can stand in for the standard library
 
 The format is described in docs/trail-format.md. Each line is read once; a leaf hash and the uid of
 every entry go to temporary files, so a trail from a pipe is checked like one from a disk, whatever
-the order in which checkpoints turn up. Memory holds the checkpoints and one bucket of uids.
+the order in which checkpoints turn up. Memory holds the checkpoints, at most some tens of megabytes
+of buffers, and one bucket of uids at a time.
 """
 
 import argparse
@@ -60,7 +61,7 @@ _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
 _TEXT = r'"[^"\\\x00-\x1f]*+"'  # a string without escapes
 _VALUE = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,17}}|true|false|null)"
 _FACTS = rf"(?:{_TEXT}:{_VALUE}(?:,{_TEXT}:{_VALUE})*+)?+"
-_is_plain_entry = re.compile(
+_match_plain_entry = re.compile(
     r'\{"index":([0-9]{1,19}),"leaf":'
     rf'(\{{"actor":{_TEXT},"at":"({_INSTANT})","commitment":"(?:{_DIGEST})?",'
     rf'"facts":\{{({_FACTS})\}},"subject":{_TEXT},"uid":"({_UID})","v":1,"verb":{_TEXT}\}})\}}'
@@ -505,7 +506,7 @@ class _Reading:
 
         Any other line is left to the long way, which judges it and says what is wrong with it.
         """
-        plain, position = _is_plain_entry(text), self.entries
+        plain, position = _match_plain_entry(text), self.entries
         if not plain or not self.origin or self._closing or self._next_index != position:
             return False
         index, leaf, at, facts, uid = plain.groups()
@@ -733,7 +734,7 @@ def _notes_in(directory: Path, remarks: list[str]) -> Iterator[tuple[str, str]]:
     if not paths:
         remarks.append(f"{_shown(str(directory))}: it holds no *.checkpoint file")
     for path in paths:
-        where = _shown(path.name)
+        where = f"{_shown(path.name)} in {_shown(str(directory))}"
         try:
             yield where, _note_in(path)
         except MalformedError as wrong:

@@ -22,7 +22,9 @@ from audit.forms import CodeForm, PasswordForm
 from audit.models import Authenticator, Operator
 
 NEXT = "next"
-WRONG_CODE = _("This code does not fit, was used already, or you have tried too often. Wait for the next one.")
+WRONG_CODE = _(
+    "This code does not fit, was used already, or you have tried too often. Wait for the next one."
+)
 
 
 def _safe_next(request: HttpRequest) -> str:

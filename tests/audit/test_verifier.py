@@ -159,6 +159,12 @@ def test_a_re_issued_checkpoint_of_one_size_and_one_root_is_no_error() -> None:
     assert report_of(HONEST, again, note_of(LEAVES, time="2026-03-01T00:00:00Z")).ok
 
 
+def test_a_time_without_its_offset_orders_nothing() -> None:
+    early = note_of(LEAVES, time="2026-03-01T00:00:00")
+    late = note_of(LEAVES[:5], time="2026-03-02T00:00:00Z")
+    assert report_of(HONEST, late, early, note_of(LEAVES[:8], time="yesterday")).ok
+
+
 def test_the_largest_time_goes_with_the_largest_size() -> None:
     early = note_of(LEAVES[:5], time="2026-03-01T23:00:00-05:00")
     late = note_of(LEAVES[:8], time="2026-03-02T05:00:00Z")
@@ -230,6 +236,10 @@ TAMPERINGS: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     ),
     "entry repeated": (lambda s: [*s[:7], s[6], *s[7:]], "entry 6: it carries index 5, not 6"),
     "index skipped": (with_line(12, entry(12, LEAVES[11])), "entry 11: it carries index 12"),
+    "one index changed": (
+        with_line(3, entry(5, LEAVES[2])),
+        "entry 3: it carries index 3, not 6: repeated or moved",
+    ),
     "header removed": (without(0), "line 1: not the header"),
     "entry after the seals": (lambda s: [*s, entry(12, leaf_of(12))], "after a line with"),
     "line after the end": (
@@ -297,6 +307,7 @@ def test_a_history_written_anew_under_another_key_is_found() -> None:
 def test_two_checkpoints_of_one_size_with_different_roots_are_found() -> None:
     report = report_of(HONEST, note(12, b"r" * 32), note_of(LEAVES))
     assert_found(report, "outside checkpoint 1: its root differs", "two histories")
+    assert_found(report, "outside checkpoint 1: entries 8 to 11 are not those sealed")
     assert report.sealed == 12
 
 
@@ -356,6 +367,12 @@ BAD_NOTES = {
     ),
     "short signature": (GOOD.rsplit(" ", 1)[0] + " YWJj\n", "signature is too short"),
     "hyphen for a dash": (GOOD.replace("\u2014", "-"), "wrong form"),
+    "control character": (signed(f"{ORIGIN}\n12\n{ROOT}\n\x07\n"), "not a signed note"),
+    "our key id under another name": (
+        GOOD.replace(f"\u2014 {ORIGIN}", "\u2014 other"),
+        "not signed with the key given",
+    ),
+    "witness with an impossible name": (GOOD + "\u2014 a+b YWJjZGU=\n", "wrong form"),
     "carriage returns": (GOOD.replace("\n", "\r\n"), "not a signed note"),
     "key of another name": (note_of(LEAVES, name="other"), "not signed with the key given"),
     "key of the same name": (note_of(LEAVES, key=OTHER_KEY), "not signed with the key given"),
@@ -390,16 +407,26 @@ def test_a_bad_checkpoint_is_found_beside_good_ones(text: str, finding: str) -> 
     assert report.sealed == 12
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "name", "a+b+c", vkey()[:-4], vkey().replace("volens", "v0lens"), "+" + vkey(), vkey() * 2]
-    + [
-        vkey().replace(key_id(KEY, ORIGIN).hex(), "00" * 4),
-        "n+00000000+" + base64.b64encode(b"\x02" * 33).decode(),
-    ],
+PUBLIC = KEY.public_key().public_bytes_raw()
+OTHER_TYPE = (
+    digest(b"n\n\x02", PUBLIC)[:4].hex() + "+" + base64.b64encode(b"\x02" + PUBLIC).decode()
 )
-def test_a_key_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="the key"):
+BAD_KEYS = {
+    "empty": ("", "not of the form"),
+    "name only": ("name", "the key is not"),
+    "junk": ("a+b+c", "the key is not base64"),
+    "no name": (vkey(name=""), "not of the form"),
+    "name with a space": (vkey(name="a b"), "not of the form"),
+    "cut": (vkey()[:-4], "not an Ed25519 public key"),
+    "two keys": (vkey() + "\n" + vkey(OTHER_KEY), "the key is not base64"),
+    "renamed": (vkey().replace("volens", "v0lens"), "id does not belong"),
+    "another type": (f"n+{OTHER_TYPE}", "not an Ed25519 public key"),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), BAD_KEYS.values(), ids=BAD_KEYS.keys())
+def test_a_key_that_cannot_be_read_is_refused(text: str, finding: str) -> None:
+    with pytest.raises(ValueError, match=finding):
         verify([], key=text, checkpoints=[])
 
 
@@ -422,6 +449,7 @@ HOSTILE = {
     "deep but closed": (b'{"leaf":' + b"[" * 900 + b"]" * 900 + b"}", ""),
     "giant": (b'{"leaf":"' + b"x" * (1 << 20) + b'"}', "longer than 1048576 bytes"),
     "giant integer": (b'{"index":' + b"9" * 5000 + b',"leaf":{}}', "not readable JSON"),
+    "giant fact": (leaf_text(facts={"n": 7}).replace(b"7}", b"7" * 5000 + b"}"), "not readable"),
     "huge index": (b'{"index":' + b"9" * 4300 + b',"leaf":{}}', "is not a place in a trail"),
     "huge count": (b'{"unsealed":' + b"9" * 4300 + b"}", "an impossible count"),
     "negative count": (b'{"unsealed":-1}', "an impossible count"),
@@ -477,6 +505,7 @@ def test_a_hostile_line_becomes_one_finding(line: bytes, finding: str) -> None:
     (told,) = report.findings
     assert told.startswith("line 14: ")
     assert finding in told
+    assert len(told) < 150
     assert report.sealed == 12
 
 
@@ -599,7 +628,22 @@ def test_inclusion_is_proved_for_each_entry_and_for_no_other(size: int) -> None:
 
 def test_an_empty_tree_includes_nothing() -> None:
     assert not verify_inclusion(HASHES[0], 0, 0, [], HASHES[0])
-    assert not verify_inclusion(b"", 0, 1, [], b"")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "index", "size", "proof", "root"),
+    [
+        (b"", 0, 1, [], b""),
+        (HASHES[0], -1, 1, [], HASHES[0]),
+        (HASHES[0], 1, 1, [], HASHES[0]),
+        (HASHES[0], 0, 4, [HASHES[1]], tree_root(HASHES[:2])),
+    ],
+    ids=["no hashes", "before the first", "after the last", "of a smaller tree"],
+)
+def test_inclusion_of_what_is_not_in_the_tree_is_refused(
+    leaf: bytes, index: int, size: int, proof: list[bytes], root: bytes
+) -> None:
+    assert not verify_inclusion(leaf, index, size, proof, root)
 
 
 @pytest.mark.parametrize("new", range(2, 18))
@@ -617,6 +661,12 @@ def test_consistency_is_proved_for_each_older_tree_and_for_no_other(new: int) ->
 def test_nothing_is_consistent_with_an_empty_tree() -> None:
     assert not verify_consistency(0, digest(), 4, tree_root(HASHES[:4]), [])
     assert not verify_consistency(0, digest(), 0, digest(), [])
+
+
+def test_consistency_with_a_tree_of_another_size_is_refused() -> None:
+    assert verify_consistency(1, HASHES[0], 2, tree_root(HASHES[:2]), [HASHES[1]])
+    assert not verify_consistency(1, HASHES[0], 4, tree_root(HASHES[:2]), [HASHES[1]])
+    assert not verify_consistency(1, b"", 1, b"", [])
 
 
 def test_a_tree_is_consistent_with_itself_by_an_empty_proof_only() -> None:
@@ -657,7 +707,9 @@ def test_the_command_exits_1_and_names_the_file_that_contradicts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(tmp_path, HONEST, "--checkpoints", outside(tmp_path, a=note(9, b"r" * 32))) == 1
-    assert "'a.checkpoint': entries 8 to 8 are not those sealed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith("'a.checkpoint' in ")
+    assert ": entries 8 to 8 are not those sealed" in told
 
 
 def test_the_command_prints_its_report_as_json(
@@ -691,10 +743,19 @@ def test_checkpoint_files_that_cannot_be_checkpoints_are_found(
     (kept / "bytes.checkpoint").write_bytes(b"\xff")
     (kept / "folder.checkpoint").mkdir()
     assert command(tmp_path, HONEST, "--checkpoints", str(kept)) == 1
-    told = capsys.readouterr().out
-    assert "'bytes.checkpoint': it is not UTF-8" in told
-    assert "'folder.checkpoint': it is not a file" in told
-    assert "'endless.checkpoint': it is too long" in told
+    for_bytes, for_folder = capsys.readouterr().out.splitlines()[1:3]
+    assert for_bytes.startswith("'bytes.checkpoint' in ")
+    assert for_bytes.endswith(": it is not UTF-8")
+    assert for_folder.startswith("'folder.checkpoint' in ")
+    assert for_folder.endswith(": it is not a file")
+
+
+def test_an_endless_checkpoint_file_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = outside(tmp_path, endless="x" * 1_000_000)
+    assert command(tmp_path, HONEST, "--checkpoints", kept) == 1
+    assert ": it is too long for a checkpoint\n" in capsys.readouterr().out
 
 
 def test_an_endless_line_is_one_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -605,15 +605,16 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content, fault):
 @pytest.mark.parametrize(
     ("extra", "fault"),
     [
-        ("US-ZZ,08:00\n", "line 74: 2 columns instead of 13"),
-        ("\n", "line 74: 0 columns instead of 13"),
+        ("US-ZZ,08:00\n", "line {line}: 2 columns instead of 13"),
+        ("\n", "line {line}: 0 columns instead of 13"),
         ('US-ZZ,"08:00\n', "not a CSV file in UTF-8: unexpected end of data"),
     ],
 )
 def test_a_row_of_the_wrong_shape_is_refused(tmp_path, extra, fault):
     path = tmp_path / "rules.csv"
     path.write_bytes(RULES_FILE.read_bytes() + extra.encode())
-    with pytest.raises(RulebookError, match=fault):
+    line = len(RULES_FILE.read_bytes().splitlines()) + 1
+    with pytest.raises(RulebookError, match=fault.format(line=line)):
         load(path)
 
 
