@@ -7,7 +7,8 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -64,9 +65,14 @@ class OperatorAdmin(ReadOnly):
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("audit.reset_operator")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        enrolled = Authenticator.objects.filter(user=OuterRef("pk"), confirmed=True)
+        operators = super().get_queryset(request).prefetch_related("groups")
+        return operators.annotate(is_enrolled=Exists(enrolled))
+
     @admin.display(boolean=True, description=_("second factor"))
-    def second_factor(self, operator: Operator) -> bool:
-        return Authenticator.objects.filter(user=operator, confirmed=True).exists()
+    def second_factor(self, operator: Any) -> bool:
+        return bool(operator.is_enrolled)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         password = form.cleaned_data["password"]
@@ -86,7 +92,7 @@ class OperatorAdmin(ReadOnly):
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnly):
-    list_display = ["at", "who", "verb", "subject", "told", "is_sealed"]
+    list_display = ["at", "who", "verb", "about", "told", "is_sealed"]
     list_filter = ["verb"]
     search_fields = ["subject", "verb", "actor"]
     search_help_text = _("A subject such as campaign:1 or subscriber:…, an actor or a verb.")
@@ -106,22 +112,31 @@ class EntryAdmin(ReadOnly):
     ]
     change_list_template = "admin/audit/entry/change_list.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
-        return super().get_queryset(request).select_related("leaf")
+    def get_queryset(self, request: HttpRequest) -> Any:
+        named = Operator.objects.annotate(
+            actor=Concat(Value("operator:"), Cast("pk", CharField()), output_field=CharField())
+        ).filter(actor=OuterRef("actor"))
+        entries = super().get_queryset(request).select_related("leaf")
+        return entries.annotate(operator=Subquery(named.values("username")[:1]))
 
     @admin.display(description=_("who"), ordering="actor")
-    def who(self, entry: Entry) -> str:
-        return self._names().get(entry.actor, entry.actor)
+    def who(self, entry: Any) -> str:
+        return str(entry.operator or entry.actor)
 
-    def _names(self) -> dict[str, str]:
-        return {f"operator:{o.pk}": o.username for o in Operator.objects.all()}
+    @admin.display(description=_("about"), ordering="subject")
+    def about(self, entry: Entry) -> str:
+        kind, _colon, key = entry.subject.partition(":")
+        return format_html(
+            '<a href="?q={}" title="{}">{} {}</a>', entry.subject, entry.subject, kind, _short(key)
+        )
 
     @admin.display(description=_("facts"))
     def told(self, entry: Entry) -> str:
-        shown = ", ".join(
-            f"{name} {value}" for name, value in entry.facts.items() if name != "content"
+        return ", ".join(
+            f"{name} {_short(str(value))}"
+            for name, value in entry.facts.items()
+            if name != "content"
         )
-        return shown if len(shown) < 90 else shown[:88] + "…"
 
     @admin.display(description=_("facts"))
     def all_facts(self, entry: Entry) -> str:
@@ -170,3 +185,8 @@ class CheckpointAdmin(ReadOnly):
     @admin.display(description=_("signed note"))
     def signed(self, checkpoint: Checkpoint) -> str:
         return format_html("<pre>{}</pre>", checkpoint.note)
+
+
+def _short(value: str) -> str:
+    """Enough of an id or a hash to tell it from the next one."""
+    return value if len(value) <= 24 else f"{value[:8]}…"

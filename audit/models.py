@@ -96,7 +96,7 @@ class Operator(Throttled, AbstractBaseUser, PermissionsMixin):  # type: ignore[d
 
     @property
     def roles(self) -> str:
-        return ", ".join(self.groups.values_list("name", flat=True).order_by("name"))
+        return ", ".join(sorted(group.name for group in self.groups.all()))
 
 
 class Authenticator(Throttled, Device):

@@ -6,10 +6,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
@@ -25,7 +26,9 @@ Status = Campaign.Status
 class Act:
     """A button on a campaign's page: a permission, a verb, and when it makes sense."""
 
-    def __init__(self, label: Any, permission: str, verb: Callable[..., Any], done: Any, *when: str) -> None:
+    def __init__(
+        self, label: Any, permission: str, verb: Callable[..., Any], done: Any, *when: str
+    ) -> None:
         self.label = label
         self.permission = f"campaigns.{permission}_campaign"
         self.verb = verb
@@ -45,10 +48,18 @@ def release(*, campaign: Campaign, by: Any, at: Any) -> None:
 
 
 ACTS = {
-    "check": Act(_("Have it checked"), "check", dispatch.check, _("Nothing stands against it."), Status.DRAFT),
-    "approve": Act(_("Approve"), "approve", dispatch.approve, _("Approved as it stands now."), Status.CHECKED),
-    "launch": Act(_("Launch"), "launch", release, _("Launched, or scheduled for its start."), Status.APPROVED),
-    "pause": Act(_("Pause"), "halt", dispatch.pause, _("Paused. Nothing more leaves."), Status.SENDING),
+    "check": Act(
+        _("Have it checked"), "check", dispatch.check, _("Nothing stands against it."), Status.DRAFT
+    ),
+    "approve": Act(
+        _("Approve"), "approve", dispatch.approve, _("Approved as it stands now."), Status.CHECKED
+    ),
+    "launch": Act(
+        _("Launch"), "launch", release, _("Launched, or scheduled for its start."), Status.APPROVED
+    ),
+    "pause": Act(
+        _("Pause"), "halt", dispatch.pause, _("Paused. Nothing more leaves."), Status.SENDING
+    ),
     "resume": Act(_("Resume"), "launch", dispatch.resume, _("Being sent again."), Status.PAUSED),
     "cancel": Act(
         _("Cancel"),
@@ -87,7 +98,7 @@ class CampaignAdmin(ReadOnly):
         editable = obj is None or obj.status in Campaign.EDITABLE
         return editable and request.user.has_perm("campaigns.change_campaign")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*CampaignForm.Meta.fields, *(self.shown if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -98,18 +109,22 @@ class CampaignAdmin(ReadOnly):
         approval = campaign.standing_approval
         return str(approval.by) if approval else "–"
 
-    @admin.display(description=_("billed as"))
+    @admin.display(description=_("billed as, before names are filled in"))
     def billed_as(self, campaign: Campaign) -> str:
         size = measure(campaign.text)
-        return _("%(segments)s segments, %(encoding)s, %(units)s units before names are filled in") % {
-            "segments": size.segments,
-            "encoding": size.encoding,
-            "units": size.units,
-        }
+        segments = ngettext("%d segment", "%d segments", size.segments) % size.segments
+        return f"{segments}, {size.encoding}, {size.units}"
 
-    @admin.display(description=_("messages"))
-    def sent(self, campaign: Campaign) -> str:
-        return _counts(campaign)
+    def get_queryset(self, request: HttpRequest) -> Any:
+        handed_over = Q(messages__status__in=Message.MAY_HAVE_ARRIVED)
+        campaigns = super().get_queryset(request).select_related("purpose", "author")
+        return campaigns.annotate(
+            enrolled=Count("messages"), handed_over=Count("messages", filter=handed_over)
+        )
+
+    @admin.display(description=_("handed over"))
+    def sent(self, campaign: Any) -> str:
+        return f"{campaign.handed_over} / {campaign.enrolled}" if campaign.enrolled else "–"
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         by, at = backoffice.acting(request), clock.now()
@@ -121,7 +136,10 @@ class CampaignAdmin(ReadOnly):
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(self.act)
-        return [path("<int:pk>/act/<slug:name>/", act, name="campaigns_campaign_act"), *super().get_urls()]
+        return [
+            path("<int:pk>/act/<slug:name>/", act, name="campaigns_campaign_act"),
+            *super().get_urls(),
+        ]
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """One press of a button: the verb decides, the page tells."""
@@ -167,15 +185,9 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _counts(campaign: Campaign) -> str:
-    named = dict(Message.Status.choices)
-    return ", ".join(f"{count} {named[s]}" for s, count in campaign.counts().items()) or "–"
-
-
 class AttemptInline(admin.TabularInline):
     model = Attempt
     fields = ["number", "at", "outcome", "provider_id", "code", "decision"]
-    readonly_fields = fields
     extra = 0
     can_delete = False
 
@@ -202,7 +214,6 @@ class MessageAdmin(ReadOnly):
         "fenced_at",
         "settled_at",
     ]
-    readonly_fields = fields
     inlines = [AttemptInline]
 
     @admin.display(description=_("what the quiet hours said at launch"))
@@ -219,7 +230,6 @@ class ReplyAdmin(ReadOnly):
     list_display = ["received_at", "masked_number", "intent", "sender"]
     list_filter = ["intent"]
     fields = ["received_at", "masked_number", "intent", "sender", "text"]
-    readonly_fields = fields
     ordering = ["-received_at"]
 
     @admin.display(description=_("number"))

@@ -92,7 +92,8 @@ def call(attempts: Sequence[Attempt]) -> list[Called]:
     async def hand_over(client: aiohttp.ClientSession, attempt: Attempt) -> str:
         if time.monotonic() > until:
             raise NotSent("the worker stood still past half its lease")
-        return await GATEWAYS[_sender(attempt.message).gateway].send(client, _outgoing(attempt))
+        gateway = GATEWAYS[_sender(attempt.message).gateway]
+        return str(await gateway.send(client, _outgoing(attempt)))
 
     answers = wire().gather(hand_over, attempts)
     return [_read(attempt, answer) for attempt, answer in zip(attempts, answers, strict=True)]
@@ -109,7 +110,7 @@ def _outgoing(attempt: Attempt) -> Outgoing:
     message = attempt.message
     try:
         return Outgoing(
-            to=message.subscriber.number if message.subscriber else message.reply.number,  # type: ignore[union-attr]
+            to=_number(message),
             sender=_sender(message).address,
             body=_body(message),
             attempt=attempt.pk.hex,
@@ -117,6 +118,13 @@ def _outgoing(attempt: Attempt) -> Outgoing:
         )
     except CannotDecrypt:
         raise NotSent("its person cannot be decrypted", permanent=True) from None
+
+
+def _number(message: Message) -> str:
+    if message.subscriber is not None:
+        return message.subscriber.number
+    assert message.reply is not None  # the database says so
+    return message.reply.number
 
 
 def _body(message: Message) -> str:
@@ -146,13 +154,15 @@ def _read(attempt: Attempt, answer: str | Exception) -> Called:
 
 # --- settle ------------------------------------------------------------------------------------
 
-# A sweeper may have called the outcome unknown meanwhile; the worker that made the call knows better.
+# A sweeper may have called the outcome unknown meanwhile; whoever made the call knows better.
 SETTLE_MESSAGE = """
 UPDATE campaigns_message
 SET status = %s, reason = %s, due_at = %s, settled_at = %s, claim = NULL, lease_until = NULL
 WHERE id = %s AND claim = %s AND status IN ('calling', 'unknown')
 """
-SETTLE_ATTEMPT = "UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s WHERE id = %s"
+SETTLE_ATTEMPT = """
+UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s WHERE id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +252,7 @@ def _believe_refusals(called: Sequence[Called], at: datetime) -> None:
 
 @transaction.atomic
 def sweep(*, at: datetime) -> tuple[int, int]:
-    """Find what dead workers left: (messages that wait again, messages whose outcome is unknown)."""
+    """Find what dead workers left: how many wait again, how many are unknown from now on."""
     abandoned = Message.objects.abandoned()
     waiting = abandoned.filter(status=Status.CLAIMED).update(
         status=Status.WAITING, claim=None, lease_until=None

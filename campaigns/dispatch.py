@@ -149,9 +149,7 @@ def _open_areas(campaign: Campaign, audience: QuerySet[Consent], at: datetime) -
     )
 
 
-def _opening(
-    campaign: Campaign, area: Area, book: quiet_hours.Rulebook, at: datetime
-) -> Opening:
+def _opening(campaign: Campaign, area: Area, book: quiet_hours.Rulebook, at: datetime) -> Opening:
     window = quiet_hours.window(
         book,
         at=at,
@@ -175,7 +173,8 @@ def _opening(
 
 ENROL = """
 INSERT INTO campaigns_message
-    (campaign_id, subscriber_id, consent_id, opening_id, due_at, not_after, status, reason, body, tries)
+    (campaign_id, subscriber_id, consent_id, opening_id, due_at, not_after, status, reason, body,
+    tries)
 SELECT %s, permitted.subscriber_id, permitted.id, opening.id, opening.due_at, %s,
     CASE WHEN opening.due_at < %s THEN 'waiting' ELSE 'blocked' END,
     CASE WHEN opening.due_at < %s THEN '' ELSE %s END, '', 0
@@ -198,7 +197,10 @@ def _enrol(campaign: Campaign, audience: QuerySet[Consent]) -> int:
 
 @transaction.atomic
 def pause(*, campaign: Campaign, by: Actor, at: datetime, reason: str = "") -> None:
-    """Stop a campaign between two messages; what is being handed over is let go. Raises StepRefused."""
+    """Stop a campaign between two messages; what is being handed over is let go.
+
+    Raises StepRefused.
+    """
     _lock(campaign)
     _step(campaign, Status.PAUSED, by=by, at=at, stamp="paused_at", reason=reason)
 

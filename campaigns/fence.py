@@ -1,8 +1,8 @@
 """The fence: the last question before a message leaves, asked under locks and committed first.
 
-Still ours, campaign being sent, permission still there, inside the window, caps not reached, sender
-verified: then an attempt is recorded. A STOP that committed before is seen; a STOP that comes during
-waits for this transaction, so no attempt commits after an opt-out did.
+Still ours, campaign being sent, permission still there, inside the window, caps not reached,
+sender verified: then an attempt is recorded. A STOP that committed before is seen; a STOP that
+comes during waits for this transaction, so no attempt commits after an opt-out did.
 """
 
 import uuid
@@ -59,7 +59,7 @@ class Facts:
 
 @transaction.atomic
 def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
-    """Record an attempt for each message of a claim that may leave now; put the others back or down.
+    """Record an attempt for each message of a claim that may leave now; put the others aside.
 
     What is returned is committed when this returns, and only it may be handed over.
     """
@@ -68,7 +68,7 @@ def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
     verdicts = [(message, _verdict(message, facts)) for message in messages]
     _put_aside(verdicts, at)
     passing = [message for message, verdict in verdicts if verdict is PASS]
-    return _record(passing, facts)
+    return _record(passing, claim, facts)
 
 
 def _held(claim: uuid.UUID) -> list[Message]:
@@ -133,6 +133,7 @@ def _count(facts: Facts, messages: Sequence[Message]) -> None:
     for person, purpose, fenced_at in recent.values_list(
         "subscriber_id", "campaign__purpose_id", "fenced_at"
     ):
+        assert fenced_at is not None  # the database says so
         if fenced_at > facts.at - DAY:
             facts.of_day[person] += 1
         if purpose in purposes and fenced_at > facts.at - purposes[purpose].span:
@@ -212,12 +213,12 @@ def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], at: datetime) -> Non
         )
 
 
-def _record(passing: Sequence[Message], facts: Facts) -> list[Attempt]:
+def _record(passing: Sequence[Message], claim: uuid.UUID, facts: Facts) -> list[Attempt]:
     attempts = [
         Attempt(
             message=message,
             number=message.tries + 1,
-            claim=message.claim,
+            claim=claim,
             at=facts.at,
             decision=_decision(message, facts),
         )

@@ -88,9 +88,7 @@ class Campaign(models.Model):
     )
     starts_at = models.DateTimeField(help_text=_("Nothing is sent before."))
     deadline = models.DateTimeField(help_text=_("Nothing is sent after."))
-    status = models.CharField(
-        max_length=10, choices=Status, default=Status.DRAFT, editable=False
-    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", editable=False
     )
@@ -276,9 +274,7 @@ class Message(models.Model):
     subscriber = models.ForeignKey(Subscriber, null=True, on_delete=models.PROTECT)
     consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT)
     opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT)
-    reply = models.OneToOneField(
-        Reply, null=True, on_delete=models.PROTECT, related_name="answer"
-    )
+    reply = models.OneToOneField(Reply, null=True, on_delete=models.PROTECT, related_name="answer")
     body = models.TextField(blank=True, help_text=_("Of an answer; a campaign has its own."))
     status = models.CharField(max_length=11, choices=Status, default=Status.WAITING)
     reason = models.CharField(max_length=200, blank=True)
@@ -398,9 +394,7 @@ class Receipt(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["id"], condition=Q(read_at=None), name="reconcile_reads_the_inbox"
-            )
+            models.Index(fields=["id"], condition=Q(read_at=None), name="reconcile_reads_the_inbox")
         ]
         constraints = [
             models.UniqueConstraint(

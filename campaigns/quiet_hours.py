@@ -254,10 +254,14 @@ def rules_for(book: Rulebook, *, country: str, states: Sequence[str]) -> tuple[R
 
     `country` is an ISO 3166 code. `states` are the candidate states of the US without prefix
     ("FL"); the federal row always applies, and the strictest row joins when no state is known
-    or a state has no row. Provinces of other countries are ignored.
+    or a state has no row. Provinces of other countries are ignored; a state beside a number of
+    another country (a Canadian who lives in Florida) adds its rules.
     """
     if country != FEDERAL:
-        return (book.rules.get(country, book.rules[ANY_COUNTRY]),)
+        abroad = book.rules.get(country, book.rules[ANY_COUNTRY])
+        american = [state for state in states if f"US-{state}" in book.rules]
+        at_home = rules_for(book, country=FEDERAL, states=american) if american else ()
+        return (abroad, *at_home)
     names = [f"US-{state}" for state in dict.fromkeys(states)]
     known = [name for name in names if name in book.rules]
     strictest = [] if names and len(known) == len(names) else [STRICTEST]

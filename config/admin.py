@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
@@ -31,4 +32,8 @@ class BackOffice(AdminSite):
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """What every page may show: the business, and the demo's clock while there is one."""
-    return {"business": settings.BUSINESS_NAME, "demo_clock": settings.DEMO_CLOCK_OFFSET}
+    offset = settings.DEMO_CLOCK_OFFSET
+    return {
+        "business": settings.BUSINESS_NAME,
+        "demo_clock": timezone.now() + offset if offset else None,
+    }

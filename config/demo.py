@@ -1,4 +1,4 @@
-"""`make demo`: starts everything in one terminal, has the main job done, and cleans up after itself.
+"""`make demo`: starts everything in one terminal, has the main job done, and cleans up after.
 
 Nothing here is needed in production; it only sets variables and starts processes.
 """
@@ -45,6 +45,7 @@ def free_port(wanted: int) -> int:
     """`wanted` if nobody listens there, else one that the system picks."""
     for port in (wanted, 0):
         with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             return int(listener.getsockname()[1])
     sys.exit("No port of this machine is free for the demo.")
@@ -103,7 +104,7 @@ def services(env: dict[str, str]) -> Iterator[None]:
     procfile = str(ROOT / "config" / "Procfile")
     command = [sys.executable, "-m", "honcho", "-f", procfile, "-e", os.devnull, "start", *names]
     with (DIRECTORY / "services.log").open("w") as log:
-        honcho = subprocess.Popen(
+        honcho = subprocess.Popen(  # noqa: S603 - our own programs
             command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
         )
         try:
@@ -122,25 +123,29 @@ def end(honcho: "subprocess.Popen[bytes]") -> None:
         honcho.wait()
 
 
+def manage(env: dict[str, str], *arguments: str) -> int:
+    """Run one of our commands in this terminal; its exit status."""
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - our own program
+
+
 def interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
     """The demo; status 0 only if its figures agree."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, interrupt)
     with only_demo():
         shutil.rmtree(DIRECTORY, ignore_errors=True)
         DIRECTORY.mkdir(parents=True)
         env = environment()
-        manage = [sys.executable, str(ROOT / "manage.py")]
-        migrated = subprocess.run([*manage, "migrate", "--verbosity", "0"], env=env, check=False)
-        if migrated.returncode:
-            return migrated.returncode
         try:
+            if status := manage(env, "migrate", "--verbosity", "0"):
+                return status
             with services(env):
-                return subprocess.run([*manage, "demo", *arguments], env=env, check=False).returncode
+                return manage(env, "demo", *arguments)
         except KeyboardInterrupt:
             print("\nEverything is stopped. The data is under var/demo until the next run.")
             return 130

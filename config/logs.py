@@ -15,9 +15,7 @@ def masked(text: str) -> str:
 
 
 def mask_numbers(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
-    return {
-        key: masked(value) if isinstance(value, str) else value for key, value in event.items()
-    }
+    return {key: masked(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 class MaskedFormatter(structlog.stdlib.ProcessorFormatter):
@@ -29,7 +27,7 @@ class MaskedFormatter(structlog.stdlib.ProcessorFormatter):
 
 def formatter() -> logging.Formatter:
     """The formatter of every handler, for logging's configuration."""
-    before = [
+    before: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

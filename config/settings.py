@@ -30,7 +30,7 @@ def refuse(variable: str, remedy: str) -> NoReturn:
 
 
 def required(variable: str, remedy: str) -> str:
-    value = env.str(variable, default="").strip()
+    value = str(env.str(variable, default="")).strip()
     return value or refuse(variable, f"is not set; {remedy}")
 
 
@@ -46,7 +46,7 @@ def is_loopback(url: str) -> bool:
 
 def guarded_url(variable: str, default: str, *, safe: tuple[str, ...]) -> str:
     """A URL whose scheme encrypts, or that does not leave this machine."""
-    value = env.str(variable, default=default).rstrip("/")
+    value = str(env.str(variable, default=default)).rstrip("/")
     if not value.startswith(safe) and not is_loopback(value):
         refuse(variable, f"must begin with {' or '.join(safe)} unless it points at this machine.")
     return value
@@ -74,10 +74,10 @@ CHECKPOINT_SEED = required("CHECKPOINT_SEED", MAKE_KEYS)
 if not ENCRYPTION_KEYS:
     refuse("ENCRYPTION_KEYS", f"is not set; {MAKE_KEYS}")
 try:
-    for position, key in enumerate(ENCRYPTION_KEYS, start=1):
+    for key in ENCRYPTION_KEYS:
         check_encryption_key(key)
 except KeyFault as fault:
-    refuse("ENCRYPTION_KEYS", f"has a wrong key at place {position}: {fault}; {MAKE_KEYS}")
+    refuse("ENCRYPTION_KEYS", f"holds a wrong key: {fault}; {MAKE_KEYS}")
 try:
     check_index_key(BLIND_INDEX_KEY, apart_from=ENCRYPTION_KEYS)
 except KeyFault as fault:
@@ -108,7 +108,7 @@ except (environ.ImproperlyConfigured, ValueError):
 DATABASE = DATABASES["default"]
 if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     DATABASE["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",  # one writer at a time, taken at BEGIN: no upgrade deadlock
+        "transaction_mode": "IMMEDIATE",  # the one writer is chosen at BEGIN: no deadlock later
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }

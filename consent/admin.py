@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from config.encryption import blind_index
 from consent import ledger, lists, numbers, rows
 from consent.models import (
     Consent,
@@ -25,6 +24,8 @@ from consent.models import (
     Subscriber,
     Suppression,
 )
+
+ROWS_SHOWN = 50
 
 
 class FindForm(forms.Form):
@@ -47,7 +48,6 @@ class OptOutForm(forms.Form):
 class ConsentInline(admin.TabularInline):
     model = Consent
     fields = ["purpose", "notice", "method", "source", "given_at", "confirmed_at", "withdrawn_at"]
-    readonly_fields = fields
     extra = 0
     can_delete = False
 
@@ -63,7 +63,6 @@ class SubscriberAdmin(ReadOnly):
     list_display = ["pseudonym", "masked_number", "country", "states", "language", "standing"]
     list_filter = ["area__country", "language"]
     fields = ["pseudonym", "masked_number", "country", "states", "zones", "language", "standing"]
-    readonly_fields = fields
     inlines = [ConsentInline]
     ordering = ["pseudonym"]
     list_select_related = ["area"]
@@ -82,10 +81,14 @@ class SubscriberAdmin(ReadOnly):
     def zones(self, person: Subscriber) -> str:
         return person.area.zones.replace(" ", ", ")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        allowed = Consent.objects.permitting(clock.now()).select_related("purpose")
+        permitting = Prefetch("consents", allowed.order_by("purpose__name"), to_attr="permitting")
+        return super().get_queryset(request).select_related("area").prefetch_related(permitting)
+
     @admin.display(description=_("may be messaged for"))
-    def standing(self, person: Subscriber) -> str:
-        allowed = Consent.objects.permitting(clock.now()).filter(subscriber=person)
-        return ", ".join(allowed.values_list("purpose__name", flat=True)) or "–"
+    def standing(self, person: Any) -> str:
+        return ", ".join(consent.purpose.name for consent in person.permitting) or "–"
 
     @admin.display(description=_("number"))
     def masked_number(self, person: Subscriber) -> str:
@@ -107,7 +110,9 @@ class SubscriberAdmin(ReadOnly):
         if form.is_valid():
             found = _sought(**form.cleaned_data)
             if found:
-                return HttpResponseRedirect(reverse("admin:consent_subscriber_change", args=[found.pk]))
+                return HttpResponseRedirect(
+                    reverse("admin:consent_subscriber_change", args=[found.pk])
+                )
             form.add_error("sought", _("Nobody on record has this number or pseudonym."))
         return self._page(request, "find.html", form=form, title=_("Find a person"))
 
@@ -127,7 +132,9 @@ class SubscriberAdmin(ReadOnly):
             )
             self.message_user(request, _("This person gets no more messages, from now on."))
             return HttpResponseRedirect(reverse("admin:consent_subscriber_change", args=[pk]))
-        return self._page(request, "opt_out.html", form=form, person=person, title=_("Record an opt-out"))
+        return self._page(
+            request, "opt_out.html", form=form, person=person, title=_("Record an opt-out")
+        )
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
         frame = {**self.admin_site.each_context(request), "opts": self.opts, **context}
@@ -148,8 +155,7 @@ def _sought(*, country: str, sought: str) -> Subscriber | None:
 class SuppressionAdmin(ReadOnly):
     list_display = ["at", "channel", "reason", "purpose", "lifted_at"]
     list_filter = ["channel"]
-    fields = list_display
-    readonly_fields = fields
+    fields = ["at", "channel", "reason", "purpose", "lifted_at"]
     ordering = ["-at"]
 
 
@@ -162,7 +168,6 @@ class PurposeAdmin(ReadOnly):
 class NoticeAdmin(ReadOnly):
     list_display = ["purpose", "language", "number", "shown_from", "lacks"]
     fields = ["purpose", "language", "number", "wording", "fingerprint", "shown_from", "lacks"]
-    readonly_fields = fields
 
     @admin.display(description=_("does not state"))
     def lacks(self, notice: Notice) -> str:
@@ -186,7 +191,9 @@ class ListForm(forms.ModelForm):
 
     def _read(self, file: Any) -> None:
         if file.size > lists.LARGEST:
-            self.add_error("file", _("The file is larger than 10 MB. Split it and bring its parts."))
+            self.add_error(
+                "file", _("The file is larger than 10 MB. Split it and bring its parts.")
+            )
             return
         self.raw = file.read()
         try:
@@ -205,7 +212,7 @@ class ListImportAdmin(ReadOnly):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consent.add_listimport")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ["kind", "purpose", "label", "method", "country", "file"]
         return ["label", "kind", "purpose", "created_at", "progress", "fates", "left_out"]
@@ -215,12 +222,14 @@ class ListImportAdmin(ReadOnly):
 
     @admin.display(description=_("progress"))
     def progress(self, brought: ListImport) -> str:
-        return _("finished") if brought.finished_at else f"{brought.taken} / {brought.lines}"
+        return str(_("finished")) if brought.finished_at else f"{brought.taken} / {brought.lines}"
 
     @admin.display(description=_("rows"))
     def fates(self, brought: ListImport) -> str:
         named = dict(ImportRow.Fate.choices)
-        return ", ".join(f"{count} {named[fate]}" for fate, count in brought.counts().items()) or "–"
+        return (
+            ", ".join(f"{count} {named[fate]}" for fate, count in brought.counts().items()) or "–"
+        )
 
     @admin.display(description=_("columns left out"))
     def left_out(self, brought: ListImport) -> str:
@@ -239,13 +248,13 @@ class ListImportAdmin(ReadOnly):
         )
         obj.pk = brought.pk
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        reported = ImportRow.objects.filter(list_import__pk=object_id)
         reasons = (
-            ImportRow.objects.filter(list_import=object_id)
-            .values("fate", "reason")
-            .annotate(count=Count("pk"))
-            .order_by("fate", "-count")
+            reported.values("fate", "reason").annotate(count=Count("pk")).order_by("fate", "-count")
         )
-        shown = ImportRow.objects.filter(list_import=object_id).exclude(reason="").order_by("line")
-        context = {"reasons": reasons, "rows": shown[:200], **(extra_context or {})}
+        shown = reported.exclude(reason="").order_by("line")
+        context = {"reasons": reasons, "rows": shown[:ROWS_SHOWN], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)

@@ -82,7 +82,9 @@ def _known(purpose: Purpose, indexes: Iterable[str]) -> _Known:
             "subscriber"
         )
     )
-    closed = sorted((c for c in consents if c.withdrawn_at), key=lambda c: c.withdrawn_at or c.given_at)
+    closed = sorted(
+        (c for c in consents if c.withdrawn_at), key=lambda c: c.withdrawn_at or c.given_at
+    )
     refused = Suppression.objects.standing().filter(Q(purpose=None) | Q(purpose=purpose), **among)
     return _Known(
         subscribers=people,
@@ -125,7 +127,9 @@ def _decide(
         return Outcome(Fate.REFUSED, WITHDRAWN_SINCE)
     if standing := known.open.get(opt_in.index):
         return _merge(known, standing, opt_in)
-    subscriber = known.subscribers.get(opt_in.index) or _add_subscriber(known, opt_in, areas[opt_in])
+    subscriber = known.subscribers.get(opt_in.index) or _add_subscriber(
+        known, opt_in, areas[opt_in]
+    )
     consent = _consent(opt_in, subscriber, purpose, at)
     known.open[opt_in.index] = consent
     known.new_consents.append(consent)
@@ -296,7 +300,7 @@ def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:
 def publish(
     *, purpose: Purpose, language: str, wording: str, shown_from: datetime, by: Actor, at: datetime
 ) -> Notice:
-    """Number a wording and fix it for good. `shown_from` lies in the past for wordings once used."""
+    """Number a wording and fix it for good; `shown_from` may lie in the past."""
     from_before = Notice.objects.filter(purpose=purpose, language=language).count()
     notice = Notice.objects.create(
         purpose=purpose,

@@ -103,7 +103,8 @@ def take_chunk(
     """One chunk with its fates, or nothing of it."""
     locked = ListImport.objects.select_for_update().get(pk=brought.pk)
     if locked.taken != brought.taken:
-        return brought.refresh_from_db(fields=["taken", "finished_at"])
+        brought.refresh_from_db(fields=["taken", "finished_at"])
+        return
     fates = taker(brought, chunk, by, at)
     first = brought.taken + 2  # the heading is line 1
     ImportRow.objects.bulk_create(
@@ -126,7 +127,8 @@ def finish(*, brought: ListImport, by: Actor, at: datetime) -> None:
     brought.refresh_from_db(fields=["taken", "lines", "finished_at"])
     if brought.finished_at or brought.taken < brought.lines:
         return
-    brought.finished_at, brought.content = at, ""
+    brought.finished_at = at
+    brought.content = ""
     brought.save(update_fields=["finished_at", "content"])
     trail.record(
         verb="list.taken", subject=f"list:{brought.pk}", by=by, at=at, facts=brought.counts()
@@ -224,7 +226,9 @@ class _OptInReader:
         return row.get("source", "")[:120] or self.brought.label
 
     def _notice(self, row: dict[str, str], language: str, given_at: datetime) -> Notice:
-        notice = self._quoted(row["wording"]) if row.get("wording") else self._shown(language, given_at)
+        notice = (
+            self._quoted(row["wording"]) if row.get("wording") else self._shown(language, given_at)
+        )
         if lacking := notice.missing_essentials:
             raise RowRefused(WORDING_LACKS.format(missing=" nor ".join(lacking)))
         return notice

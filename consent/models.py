@@ -189,7 +189,7 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
         return self.filter(~Exists(refused))
 
     def permitting(self, at: datetime) -> Self:
-        """Consents that allow a message at that time: the one rule, at enrolment and at the fence."""
+        """Consents that allow a message at that time: one rule for enrolment and fence."""
         running = self.open().filter(Q(expires_at=None) | Q(expires_at__gt=at), given_at__lte=at)
         return running.confirmed().unrefused()
 
@@ -359,9 +359,7 @@ class ImportRow(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["list_import", "line"], name="every_line_has_one_fate"
-            )
+            models.UniqueConstraint(fields=["list_import", "line"], name="every_line_has_one_fate")
         ]
 
     def __str__(self) -> str:

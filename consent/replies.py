@@ -45,7 +45,9 @@ dur | iptal | durdur | çık | ret
 توقف | إلغاء | الغاء | إيقاف | ايقاف
 """
 START_WORDS = "start | unstop | resume | yes start | restart"
-HELP_WORDS = "help | info | aide | ayuda | hilfe | aiuto | ajuda | pomoc | помощь | 帮助 | ヘルプ | 도움말"
+HELP_WORDS = (
+    "help | info | aide | ayuda | hilfe | aiuto | ajuda | pomoc | помощь | 帮助 | ヘルプ | 도움말"
+)
 
 
 def normal(text: str) -> str:

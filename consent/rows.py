@@ -1,4 +1,4 @@
-"""What the rows of a list say: encodings, separators, headings, dates, names, as real tools write them."""
+"""What the rows of a list say: encodings, separators, headings, dates and names of real tools."""
 
 import csv
 import io
@@ -61,7 +61,9 @@ def read(content: str) -> Table:
     headings = [heading.strip() for heading in next(reader, [])]
     columns = [COLUMN_OF.get(heading.casefold(), "") for heading in headings]
     if "phone" not in columns:
-        raise NotAList("The file has no column of phone numbers (such as “phone”) in its first line.")
+        raise NotAList(
+            "The file has no column of phone numbers (such as “phone”) in its first line."
+        )
     rows = [_named(columns, cells) for cells in _without_faults(reader) if any(cells)]
     left_out = [heading for heading, name in zip(headings, columns, strict=True) if not name]
     return Table(rows, tuple(left_out))

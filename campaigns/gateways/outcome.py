@@ -38,7 +38,7 @@ class NotSent(Exception):
 
 
 class MaybeSent(Exception):
-    """Nobody can tell whether the provider took the message; it is never sent again by a machine."""
+    """Nobody can tell whether the provider took the message; no machine sends it again."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

@@ -55,6 +55,7 @@ RECEIPTS = {
     "undelivered": Delivery.UNDELIVERED,
     "failed": Delivery.UNDELIVERED,
 }
+RECEIPT_PATH = "/webhooks/twilio/receipt"
 VALIDITY = (timedelta(seconds=1), timedelta(seconds=36_000))
 
 
@@ -64,7 +65,7 @@ def _url() -> str:
 
 
 def form(outgoing: Outgoing) -> dict[str, str]:
-    """What is posted. The validity ends with the window: a late message is dropped, not delivered."""
+    """What is posted. The validity ends with the window: a late message is dropped."""
     shortest, longest = VALIDITY
     valid_for = min(max(outgoing.valid_for, shortest), longest)
     return {
@@ -72,7 +73,7 @@ def form(outgoing: Outgoing) -> dict[str, str]:
         "From": outgoing.sender,
         "Body": outgoing.body,
         "ValidityPeriod": str(int(valid_for.total_seconds())),
-        "StatusCallback": f"{settings.PUBLIC_URL}/webhooks/twilio/receipt?attempt={outgoing.attempt}",
+        "StatusCallback": f"{settings.PUBLIC_URL}{RECEIPT_PATH}?attempt={outgoing.attempt}",
     }
 
 

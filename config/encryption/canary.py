@@ -45,8 +45,6 @@ def _hear(canary: Canary) -> None:
         )
 
 
-
-
 def verify_or_exit() -> None:
     """For entry points: ends the start in one sentence under a wrong key."""
     try:

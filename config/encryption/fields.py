@@ -7,11 +7,11 @@ a person is ever decrypted; comparing ciphertext is an error that names the blin
 
 import re
 import uuid
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from django.core import checks
 from django.core.exceptions import FieldError, ValidationError
-from django.db.models import Field, Lookup, Model, UUIDField
+from django.db.models import Field, Lookup, Model, TextField, UUIDField
 from django.db.models.lookups import IsNull
 from django.db.models.query_utils import DeferredAttribute
 from encrypted_model_fields.fields import EncryptedTextField
@@ -28,7 +28,7 @@ class EncryptedAttribute(DeferredAttribute):
     field: "EncryptedText"
 
     def __get__(self, instance: Model | None, cls: type[Model] | None = None) -> Any:
-        value = super().__get__(instance, cls)  # type: ignore[misc]
+        value = super().__get__(instance, cls)
         if instance is not None and isinstance(value, Token):
             return ring.decrypt(value, place=self.field.place(instance.pk))
         return value
@@ -37,7 +37,13 @@ class EncryptedAttribute(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedText(EncryptedTextField):
+if TYPE_CHECKING:
+    Base = TextField[str | None, str]
+else:
+    Base = EncryptedTextField
+
+
+class EncryptedText(Base):
     """Text that is in the database only as a token bound to its table, column and row.
 
     The row is named by its primary key, which must therefore be known before the row is written:
@@ -105,7 +111,7 @@ class EncryptedText(EncryptedTextField):
     def get_lookup(self, lookup_name: str) -> type[Lookup] | None:
         if lookup_name == "isnull":
             return IsNull
-        self._refuse_comparison()
+        return self._refuse_comparison()
 
     def get_transform(self, lookup_name: str) -> Never:
         self._refuse_comparison()
@@ -127,7 +133,7 @@ class EncryptedText(EncryptedTextField):
         return [checks.Error("needs a UUID primary key with a default", obj=self, id="volens.E001")]
 
     def _check_uniqueness(self) -> list[checks.CheckMessage]:
-        if not (self.unique or self.db_index):
+        if not (self.unique or getattr(self, "db_index", False)):
             return []
         return [checks.Error("ciphertext can be no index or key", obj=self, id="volens.E002")]
 

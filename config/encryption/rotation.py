@@ -30,7 +30,7 @@ def encrypted_fields() -> list[EncryptedText]:
 
 def _where(field: EncryptedText) -> tuple[str, str, str]:
     quote = connection.ops.quote_name
-    table, column = quote(field.model._meta.db_table), quote(field.column)
+    table, column = quote(field.model._meta.db_table), quote(str(field.column))
     return table, column, f"{column} <> '' AND substr({column}, 1, {ID_LENGTH}) <> %s"
 
 
@@ -59,7 +59,7 @@ def rotate(field: EncryptedText) -> Iterator[int]:
 @transaction.atomic
 def _rotate_batch(field: EncryptedText, after: Any) -> tuple[Any, int]:
     table, column, old = _where(field)
-    key = connection.ops.quote_name(field.model._meta.pk.column)
+    key = connection.ops.quote_name(str(field.model._meta.pk.column))
     beyond = f"AND {key} > %s" if after is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -6,6 +6,7 @@ the workers; then it compares what the database says with what the provider coun
 
 import json
 import secrets
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,13 +14,13 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -41,7 +42,16 @@ USER_NAMES = {
     roles.AUDITOR: "otto",
     roles.ADMINISTRATOR: "admin",
 }
-SAID = ["STOP", "stop!", "Unsubscribe", "ARRÊT", "Please stop", "Opt-out", "HELP", "When do you open?"]
+SAID = [
+    "STOP",
+    "stop!",
+    "Unsubscribe",
+    "ARRÊT",
+    "Please stop",
+    "Opt-out",
+    "HELP",
+    "When do you open?",
+]
 FIRST = (
     "Harbor Coffee: {first_name|Hello}, this week every filter coffee is half price until Friday. "
     "harbor.example/week Reply STOP to cancel."
@@ -61,13 +71,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION or Operator.objects.exists():
             raise CommandError("The demo wants a development set-up and an empty database.")
+        try:
+            self._tell(once=options["once"])
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def _tell(self, *, once: bool) -> None:
         story = Story()
-        agreed = story.tell()
-        if options["once"]:
-            if not agreed:
-                raise CommandError("The figures do not agree.")
-            return
-        story.keep_serving()
+        if not story.tell():
+            raise CommandError("The figures do not agree.")
+        if not once:
+            story.keep_serving()
 
 
 @dataclass
@@ -102,7 +116,8 @@ class Story:
     def open(self) -> None:
         self.console.rule("[bold]Volens: the main job, end to end")
         self.console.print(
-            f"[yellow]Demo clock:[/] the business clock stands at [bold]{clock.now():%A %d %B %Y, %H:%M} UTC[/], "
+            "[yellow]Demo clock:[/] the business clock stands at "
+            f"[bold]{clock.now():%A %d %B %Y, %H:%M} UTC[/], "
             "a working day on which most of the United States is awake.\n"
             "No rule is loosened: quiet hours, holidays and limits are those of that moment. "
             "Sign-in codes use the real time."
@@ -123,7 +138,7 @@ class Story:
             drafted = operators.draft_authenticator(operator)
             operators.confirm_authenticator(authenticator=drafted, by=operator, at=clock.now())
             self.staff[role] = operator
-        self.console.print(f"\n[bold]1. Staff[/]: {len(self.staff)} operators, one per role.")
+        self.console.print(f"\n[bold]Staff[/]: {len(self.staff)} operators, one per role.")
 
     def publish(self) -> Purpose:
         purpose = Purpose.objects.create(
@@ -138,8 +153,8 @@ class Story:
         self._publish(purpose, wordings["before_2025"], datetime(2020, 1, 1, tzinfo=UTC))
         self._publish(purpose, wordings["current"], datetime(2025, 1, 1, tzinfo=UTC))
         self.console.print(
-            f"[bold]2. Purpose[/]: {purpose.name}, at most {purpose.frequency} a {purpose.period}, "
-            "to people who confirmed; two wordings on record, the older one not sufficient as evidence."
+            f"[bold]Purpose[/]: {purpose.name}, at most {purpose.frequency} a {purpose.period}, "
+            "to people who confirmed; two wordings on record, the older one no evidence of consent."
         )
         return purpose
 
@@ -156,7 +171,7 @@ class Story:
     # --- the lists ---
 
     def take_in_lists(self, purpose: Purpose) -> None:
-        self.console.print("[bold]3. Lists[/], taken in by the worker:")
+        self.console.print("[bold]Lists[/], taken in by the worker:")
         opt_outs, opt_ins = ListImport.Kind.OPT_OUTS, ListImport.Kind.OPT_INS
         brought = [
             self._bring("provider_optouts.csv", "Provider's opt-outs", opt_outs, None),
@@ -219,8 +234,8 @@ class Story:
         refusal = self._try_own_approval(campaign, author)
         dispatch.approve(campaign=campaign, by=approver, at=clock.now())
         self.console.print(
-            f"\n[bold]4. Campaign “{name}”[/]: drafted by {author}; own approval refused (“{refusal}”); "
-            f"approved by {approver}."
+            f"\n[bold]Campaign “{name}”[/]: drafted by {author}; own approval refused "
+            f"(“{refusal}”); approved by {approver}."
         )
         return campaign
 
@@ -264,7 +279,7 @@ class Story:
             table.add_row(person.pseudonym, said, reply.intent)
             if reply.intent == "stop":
                 self.stopped.append(person.number)
-        self.console.print("\n[bold]5. Replies[/], written on the sandbox's phones:")
+        self.console.print("\n[bold]Replies[/], written on the sandbox's phones:")
         self.console.print(table)
         answers = Message.objects.filter(campaign=None)
         undecided = answers.filter(status__in=Message.UNDECIDED)
@@ -278,60 +293,70 @@ class Story:
         wait_until(lambda: not moved.exists(), "the receipts to come in")
 
     def sum_up(self, *campaigns: Campaign) -> bool:
+        """Both counts side by side, then what must be nought; whether all is as it must be."""
         sealed = checkpoints.seal(at=clock.now())
         report = verifier.verify(
             checkpoints.export_lines(),
             key=checkpoints.verifier_key(),
             checkpoints=checkpoints.outside_notes(),
         )
-        rows = [*self._figures(campaigns), ("trail whole by the verifier", int(report.ok), 1)]
-        table = Table("", "Database", "Provider / due", "", title="Summary", title_style="bold")
-        for name, ours, theirs in rows:
-            verdict = "[green]agree[/]" if ours == theirs else "[red]DIFFER[/]"
-            table.add_row(name, f"{ours:,}", f"{theirs:,}", verdict)
-        self.console.print(table)
+        figures, promises = self._figures(campaigns), self._promises(campaigns[-1])
+        self._print_figures(figures, promises)
         size = sealed.size if sealed else report.sealed
+        whole = "[green]whole[/]" if report.ok else "[red]NOT WHOLE[/]"
         self.console.print(
-            f"Trail: {Entry.objects.count():,} entries, {size:,} sealed, {report.checkpoints} checkpoints "
-            f"carried outside to {settings.CHECKPOINT_DIRS[0]}."
+            f"Trail: {whole} by the verifier; {Entry.objects.count():,} entries, {size:,} sealed, "
+            f"checkpoints carried outside to {settings.CHECKPOINT_DIRS[0]}."
         )
         for finding in report.findings:
             self.console.print(f"[red]{finding}[/]")
-        return all(ours == theirs for _name, ours, theirs in rows)
+        agree = all(ours == theirs for _name, ours, theirs in figures)
+        return agree and not any(broken for _name, broken in promises) and report.ok
+
+    def _print_figures(
+        self, figures: list[tuple[str, int, int]], promises: list[tuple[str, int]]
+    ) -> None:
+        table = Table("", "Database", "Provider", "", title="Summary", title_style="bold")
+        for name, ours, theirs in figures:
+            verdict = "[green]agree[/]" if ours == theirs else "[red]DIFFER[/]"
+            table.add_row(name, f"{ours:,}", f"{theirs:,}", verdict)
+        table.add_section()
+        for name, broken in promises:
+            table.add_row(name, "", f"{broken:,}", "[red]BROKEN[/]" if broken else "[green]kept[/]")
+        self.console.print(table)
 
     def _figures(self, campaigns: tuple[Campaign, ...]) -> list[tuple[str, int, int]]:
-        accepted = self.provider.messages()
+        """What the database says and what the provider counted."""
+        bodies = [message["body"] for message in self.provider.messages()]
         truth = self.provider.truth()
         ours = Message.objects.filter(status__in=Message.MAY_HAVE_ARRIVED)
-        by_text = [(campaign, campaign.text.split("}")[1][:30]) for campaign in campaigns]
-        rows = [
-            (
-                f"messages of “{campaign.name}”",
-                ours.filter(campaign=campaign).count(),
-                sum(part in message["body"] for message in accepted),
-            )
-            for campaign, part in by_text
-        ]
+        theirs = {c: sum(_mark(c) in body for body in bodies) for c in campaigns}
         return [
-            *rows,
+            *(
+                (f"messages of “{c.name}”", ours.filter(campaign=c).count(), theirs[c])
+                for c in campaigns
+            ),
             (
                 "answers to replies",
                 ours.filter(campaign=None).count(),
-                sum("{" not in m["body"] and not any(p in m["body"] for _c, p in by_text) for m in accepted),
+                len(bodies) - sum(theirs.values()),
             ),
             ("messages in all", ours.count(), truth["accepted"]),
             ("receipts", Receipt.objects.count(), truth["receipts_sent"]),
             ("replies", Reply.objects.count(), truth["replies_sent"]),
-            ("sent twice", 0, truth["sent_twice"]),
-            ("to people who stopped, in the second campaign", 0, self._after_stop(by_text[-1][1])),
-            ("to people without permission", 0, self._unpermitted(accepted)),
         ]
 
-    def _after_stop(self, part: str) -> int:
-        return sum(
-            message["to"] in self.stopped and part in message["body"]
-            for message in self.provider.messages()
-        )
+    def _promises(self, second: Campaign) -> list[tuple[str, int]]:
+        """Counted at the provider; each must be nought."""
+        accepted = self.provider.messages()
+        return [
+            ("sent twice", self.provider.truth()["sent_twice"]),
+            ("sent to people who had stopped", self._after_stop(accepted, _mark(second))),
+            ("sent without a confirmed consent", self._unpermitted(accepted)),
+        ]
+
+    def _after_stop(self, accepted: list[dict[str, Any]], mark: str) -> int:
+        return sum(m["to"] in self.stopped and mark in m["body"] for m in accepted)
 
     def _unpermitted(self, accepted: list[dict[str, Any]]) -> int:
         """Campaign texts that reached a number with no confirmed consent on record."""
@@ -341,28 +366,29 @@ class Story:
         return sum(message["to"] not in known | answered for message in accepted)
 
     def keep_serving(self) -> None:
-        while True:
-            self._say_where()
-            time.sleep(25)
+        """Say where to sign in, with codes that stay current, until Ctrl-C."""
+        self.console.print(f"\nSign in at [bold]{settings.PUBLIC_URL}/[/] as any of:")
+        devices = {device.user_id: device for device in Authenticator.objects.all()}
+        if not self.console.is_terminal:
+            self.console.print(self._doors(devices))
+        with Live(console=self.console, auto_refresh=False) as shown:
+            while True:
+                if self.console.is_terminal:
+                    shown.update(self._doors(devices), refresh=True)
+                time.sleep(1)
 
-    @cached_property
-    def _shown(self) -> set[str]:
-        return set()
-
-    def _say_where(self) -> None:
-        if self._shown:
-            return
-        self._shown.add("once")
+    def _doors(self, devices: dict[int, Authenticator]) -> Group:
         table = Table("Role", "User name", "Password", "Code now", box=None, pad_edge=False)
         for role, operator in self.staff.items():
-            device = Authenticator.objects.get(user=operator)
-            code = f"{device.code().token():06d}"
+            code = f"{devices[operator.pk].code().token():06d}"
             table.add_row(role, operator.username, self.passwords[operator.username], code)
-        self.console.print(f"\nSign in at [bold]{settings.PUBLIC_URL}/[/] as any of:")
-        self.console.print(table)
-        self.console.print(
-            f"The sandbox's phones: [bold]{settings.TWILIO_BASE_URL}/[/]. End with Ctrl-C."
-        )
+        phones = f"The sandbox's phones: [bold]{settings.TWILIO_BASE_URL}/[/]. End with Ctrl-C."
+        return Group(table, phones)
+
+
+def _mark(campaign: Campaign) -> str:
+    """Words by which a campaign's texts are known at the provider."""
+    return campaign.text.split("}")[1][:30]
 
 
 class Provider:

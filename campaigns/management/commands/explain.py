@@ -43,7 +43,13 @@ def window(value: str, *, at: datetime, country: str) -> dict[str, Any]:
     try:
         parsed = numbers.parse(value, country=country)
     except numbers.NumberRefused as refusal:
-        return {"open": False, "next_opening": None, "rules": [], "zones": [], "reasons": [str(refusal)]}
+        return {
+            "open": False,
+            "next_opening": None,
+            "rules": [],
+            "zones": [],
+            "reasons": [str(refusal)],
+        }
     place = places.of(parsed.e164)
     found = quiet_hours.window(
         quiet_hours.load(), at=at, country=place.country, states=place.states, zones=place.zones
@@ -76,7 +82,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("subject", choices=list(SUBJECTS))
-        parser.add_argument("value", help="the value, or - to read one per line from standard input")
+        parser.add_argument(
+            "value", help="the value, or - to read one per line from standard input"
+        )
         parser.add_argument("--at", help="ISO 8601, for window; now if left out")
         parser.add_argument("--country", default="US", help="of a number without a country code")
 
