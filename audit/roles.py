@@ -49,7 +49,11 @@ ROLES: dict[str, frozenset[str]] = {
     CAMPAIGN_APPROVER: frozenset(
         CAMPAIGNS | {f"campaigns.{act}_campaign" for act in ("approve", "launch", "halt")}
     ),
-    PRIVACY_OFFICER: frozenset(SUBSCRIBERS | TRAIL | {"consent.withdraw_subscriber"}),
+    PRIVACY_OFFICER: frozenset(
+        SUBSCRIBERS
+        | TRAIL
+        | {"consent.withdraw_subscriber", "consent.add_purpose", "consent.add_notice"}
+    ),
     AUDITOR: frozenset(
         SUBSCRIBERS
         | CAMPAIGNS
@@ -62,6 +66,7 @@ ROLES: dict[str, frozenset[str]] = {
         STAFF
         | _view("campaigns.sender", "consent.purpose", "consent.notice")
         | {"audit.add_operator", "audit.change_operator", "audit.reset_operator"}
+        | {"campaigns.add_sender", "campaigns.verify_sender"}
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from campaigns import dispatch
+from campaigns import dispatch, senders
 from campaigns.dispatch import StepRefused
 from campaigns.models import Attempt, Campaign, Message, Receipt, Reply, Sender
 from campaigns.text import measure
@@ -240,6 +240,28 @@ class ReplyAdmin(ReadOnly):
 @admin.register(Sender)
 class SenderAdmin(ReadOnly):
     list_display = ["address", "gateway", "countries", "verified_at"]
+    fields = ["address", "gateway", "countries"]
+    actions = ["verify", "retire"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("campaigns.add_sender")
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("campaigns.verify_sender")
+
+    def save_model(self, request: HttpRequest, obj: Sender, form: Any, change: bool) -> None:
+        by, at = backoffice.acting(request), clock.now()
+        obj.pk = senders.register(**form.cleaned_data, by=by, at=at).pk
+
+    @admin.action(permissions=["verify"], description=_("The provider has it registered for us"))
+    def verify(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
+        for sender in queryset:
+            senders.verify(sender=sender, by=backoffice.acting(request), at=clock.now())
+
+    @admin.action(permissions=["verify"], description=_("Use it no more"))
+    def retire(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
+        for sender in queryset:
+            senders.retire(sender=sender, by=backoffice.acting(request), at=clock.now())
 
 
 @admin.register(Receipt)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -27,9 +28,15 @@ class Sender(models.Model):
     address = models.CharField(max_length=20, unique=True)
     gateway = models.CharField(max_length=10, choices=Gateway, default=Gateway.TWILIO)
     countries = models.CharField(
-        max_length=200, help_text=_("Where it may be used: US CA …"), default="US"
+        max_length=200,
+        default="US",
+        validators=[RegexValidator(r"\A[A-Z]{2}( [A-Z]{2})*\Z", _("Two letters each: US CA."))],
+        help_text=_("Where it may be used, two letters each: US CA."),
     )
-    verified_at = models.DateTimeField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        permissions = [("verify_sender", "Can verify and retire a sender")]
 
     def __str__(self) -> str:
         return self.address

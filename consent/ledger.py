@@ -23,7 +23,6 @@ from consent.models import (
     Suppression,
 )
 from consent.numbers import Number
-from consent.wording import fingerprint
 
 Fate = ImportRow.Fate
 
@@ -294,28 +293,3 @@ def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:
         confirmed_at=at,
         expires_at=consent.expires_at,
     )
-
-
-@transaction.atomic
-def publish(
-    *, purpose: Purpose, language: str, wording: str, shown_from: datetime, by: Actor, at: datetime
-) -> Notice:
-    """Number a wording and fix it for good; `shown_from` may lie in the past."""
-    from_before = Notice.objects.filter(purpose=purpose, language=language).count()
-    notice = Notice.objects.create(
-        purpose=purpose,
-        language=language,
-        number=from_before + 1,
-        wording=wording,
-        fingerprint=fingerprint(wording),
-        shown_from=shown_from,
-        published_at=at,
-    )
-    trail.record(
-        verb="notice.published",
-        subject=f"notice:{notice.pk}",
-        by=by,
-        at=at,
-        facts={"purpose": purpose.pk, "number": notice.number, "fingerprint": notice.fingerprint},
-    )
-    return notice

@@ -26,9 +26,9 @@ from rich.table import Table
 
 from audit import checkpoints, clock, operators, roles, verifier
 from audit.models import Authenticator, Entry, Operator
-from campaigns import dispatch
+from campaigns import dispatch, senders
 from campaigns.models import Campaign, Message, Receipt, Reply, Sender
-from consent import ledger, lists
+from consent import lists, purposes
 from consent.models import Consent, ListImport, Method, Purpose, Subscriber, Suppression
 
 SAMPLES = settings.BASE_DIR / "tests" / "data"
@@ -100,9 +100,7 @@ class Story:
         self.engage_staff()
         purpose = self.publish()
         self.take_in_lists(purpose)
-        sender = Sender.objects.create(
-            address=HARBOR, countries="US GB DE FR AU", verified_at=clock.now()
-        )
+        sender = self.register_sender()
         first = self.campaign("Half-price week", FIRST, purpose, sender)
         self.send(first)
         self.hear_replies(first)
@@ -141,13 +139,15 @@ class Story:
         self.console.print(f"\n[bold]Staff[/]: {len(self.staff)} operators, one per role.")
 
     def publish(self) -> Purpose:
-        purpose = Purpose.objects.create(
+        purpose = purposes.define(
             code="offers",
             name="Coffee offers",
             promise="Sales and new products of Harbor Coffee.",
             frequency=6,
             period=Purpose.Period.MONTH,
             double_opt_in=True,
+            by=self.staff[roles.PRIVACY_OFFICER],
+            at=clock.now(),
         )
         wordings = json.loads((SAMPLES / "agreements.json").read_text())
         self._publish(purpose, wordings["before_2025"], datetime(2020, 1, 1, tzinfo=UTC))
@@ -159,7 +159,7 @@ class Story:
         return purpose
 
     def _publish(self, purpose: Purpose, wording: str, shown_from: datetime) -> None:
-        ledger.publish(
+        purposes.publish(
             purpose=purpose,
             language="en",
             wording=wording,
@@ -167,6 +167,18 @@ class Story:
             by=self.staff[roles.PRIVACY_OFFICER],
             at=clock.now(),
         )
+
+    def register_sender(self) -> Sender:
+        administrator = self.staff[roles.ADMINISTRATOR]
+        sender = senders.register(
+            address=HARBOR,
+            gateway=Sender.Gateway.TWILIO,
+            countries="US GB DE FR AU",
+            by=administrator,
+            at=clock.now(),
+        )
+        senders.verify(sender=sender, by=administrator, at=clock.now())
+        return sender
 
     # --- the lists ---
 

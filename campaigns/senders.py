@@ -1,0 +1,42 @@
+"""Registers what messages come from, and says that it was verified with the provider."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from audit import trail
+from audit.trail import Actor
+from campaigns.models import Sender
+
+
+@transaction.atomic
+def register(
+    *, address: str, gateway: Sender.Gateway, countries: str, by: Actor, at: datetime
+) -> Sender:
+    """A sender that may not be used before it is verified. Raises ValidationError."""
+    sender = Sender(address=address, gateway=gateway, countries=countries.upper())
+    sender.full_clean()
+    sender.save()
+    _tell("sender.registered", sender, by, at)
+    return sender
+
+
+@transaction.atomic
+def verify(*, sender: Sender, by: Actor, at: datetime) -> None:
+    """Note that the provider has this sender registered for us; from now on it may be used."""
+    sender.verified_at = at
+    sender.save(update_fields=["verified_at"])
+    _tell("sender.verified", sender, by, at)
+
+
+@transaction.atomic
+def retire(*, sender: Sender, by: Actor, at: datetime) -> None:
+    """Take the verification back: nothing leaves from this sender any more."""
+    sender.verified_at = None
+    sender.save(update_fields=["verified_at"])
+    _tell("sender.retired", sender, by, at)
+
+
+def _tell(verb: str, sender: Sender, by: Actor, at: datetime) -> None:
+    facts = {"gateway": sender.gateway, "countries": sender.countries}
+    trail.record(verb=verb, subject=f"sender:{sender.pk}", by=by, at=at, facts=facts)
