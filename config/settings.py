@@ -20,18 +20,42 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 env = environ.Env()
-env.prefix = ""
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
+
+MAKE_KEYS = "run `python -m config.encryption.keys` and put what it prints into the environment."
 
 
 def refuse(variable: str, remedy: str) -> NoReturn:
     sys.exit(f"Volens cannot start: {variable} {remedy}")
 
 
+def text(variable: str, default: str = "") -> str:
+    """What a variable says; an empty one says nothing."""
+    return str(env.str(variable, default="")).strip() or default
+
+
 def required(variable: str, remedy: str) -> str:
-    value = str(env.str(variable, default="")).strip()
-    return value or refuse(variable, f"is not set; {remedy}")
+    return text(variable) or refuse(variable, f"is not set; {remedy}")
+
+
+def items(variable: str, default: str = "") -> list[str]:
+    return [item.strip() for item in text(variable, default).split(",") if item.strip()]
+
+
+def yes(variable: str) -> bool:
+    said = text(variable, "false").lower()
+    if said not in {"true", "false"}:
+        refuse(variable, "must be true or false.")
+    return said == "true"
+
+
+def number(variable: str, default: float, *, least: float = 0) -> float:
+    try:
+        found = float(text(variable, str(default)))
+    except ValueError:
+        refuse(variable, "must be a number.")
+    return found if found >= least else refuse(variable, f"must be at least {least:g}.")
 
 
 def is_loopback(url: str) -> bool:
@@ -46,20 +70,18 @@ def is_loopback(url: str) -> bool:
 
 def guarded_url(variable: str, default: str, *, safe: tuple[str, ...]) -> str:
     """A URL whose scheme encrypts, or that does not leave this machine."""
-    value = str(env.str(variable, default=default)).rstrip("/")
+    value = text(variable, default).rstrip("/")
     if not value.startswith(safe) and not is_loopback(value):
         refuse(variable, f"must begin with {' or '.join(safe)} unless it points at this machine.")
     return value
 
 
-MAKE_KEYS = "run `python -m config.encryption.keys` and put what it prints into the environment."
-
 # --- what kind of place this is ---------------------------------------------------------------
-ENVIRONMENT = env.str("ENVIRONMENT", default="production")
+ENVIRONMENT = text("ENVIRONMENT", "production")
 if ENVIRONMENT not in {"production", "development"}:
     refuse("ENVIRONMENT", "must be production or development.")
 PRODUCTION = ENVIRONMENT == "production"
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = yes("DEBUG")
 if DEBUG and PRODUCTION:
     refuse("DEBUG", "must be off in production: error pages would show personal data.")
 
@@ -68,7 +90,7 @@ if len(SECRET_KEY) < 50:
     refuse("SECRET_KEY", f"is shorter than 50 characters; {MAKE_KEYS}")
 
 # --- keys of the encrypted columns, of the blind index and of the checkpoints -----------------
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+ENCRYPTION_KEYS = items("ENCRYPTION_KEYS")
 BLIND_INDEX_KEY = required("BLIND_INDEX_KEY", MAKE_KEYS)
 CHECKPOINT_SEED = required("CHECKPOINT_SEED", MAKE_KEYS)
 if not ENCRYPTION_KEYS:
@@ -92,17 +114,16 @@ FIELD_ENCRYPTION_KEY = ENCRYPTION_KEYS  # the name that django-encrypted-model-f
 PUBLIC_URL = guarded_url("PUBLIC_URL", "http://127.0.0.1:8000", safe=("https://",))
 if PRODUCTION and not PUBLIC_URL.startswith("https://"):
     refuse("PUBLIC_URL", "is not an https:// address; providers and people must reach it by TLS.")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname])
+ALLOWED_HOSTS = items("ALLOWED_HOSTS", urlsplit(PUBLIC_URL).hostname or "")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-CHECKPOINT_DIRS = [
-    Path(directory)
-    for directory in env.list("CHECKPOINT_DIRS", default=[str(VAR_DIR / "checkpoints")])
-]
-TRAIL_ORIGIN = env.str("TRAIL_ORIGIN", default=f"{urlsplit(PUBLIC_URL).hostname}/volens-trail")
+CHECKPOINT_DIRS = [Path(folder) for folder in items("CHECKPOINT_DIRS", f"{VAR_DIR}/checkpoints")]
+TRAIL_ORIGIN = text("TRAIL_ORIGIN", f"{urlsplit(PUBLIC_URL).hostname}/volens-trail")
 
 # --- database ---------------------------------------------------------------------------------
 try:
-    DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/volens.sqlite3")}
+    DATABASES = {
+        "default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{VAR_DIR}/volens.sqlite3"))
+    }
 except (environ.ImproperlyConfigured, ValueError):
     refuse("DATABASE_URL", "is not understood; write postgres://… or sqlite:////path.")
 DATABASE = DATABASES["default"]
@@ -113,13 +134,15 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     Path(DATABASE["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+elif DATABASE["ENGINE"] != "django.db.backends.postgresql":
+    refuse("DATABASE_URL", "must name a PostgreSQL or SQLite database.")
 else:
     far = DATABASE["HOST"] and not DATABASE["HOST"].startswith("/")
     if far and not is_loopback(f"//{DATABASE['HOST']}"):
         mode = DATABASE.setdefault("OPTIONS", {}).setdefault("sslmode", "verify-full")
         if mode not in {"require", "verify-ca", "verify-full"}:
             refuse("DATABASE_URL", "turns TLS off; set sslmode=verify-full.")
-    DATABASE["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    DATABASE["CONN_MAX_AGE"] = int(number("DATABASE_CONN_MAX_AGE", 60))
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -133,8 +156,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_TASK_TIME_LIMIT = 120
-TURN_EVERY = env.float("TURN_EVERY", default=1.0)
+CELERY_TASK_TIME_LIMIT = 600
+TURN_EVERY = number("TURN_EVERY", 1.0, least=0.1)
 CELERY_BEAT_SCHEDULE = {
     "look for messages that are due": {
         "task": "campaigns.tasks.turn",
@@ -167,24 +190,26 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
 }
-CELERY_BEAT_SCHEDULE_FILENAME = env.str("BEAT_SCHEDULE", default=str(VAR_DIR / "beat-schedule"))
-CELERY_TASK_DEFAULT_QUEUE = env.str("QUEUE", default="volens")
+CELERY_BEAT_SCHEDULE_FILENAME = text("BEAT_SCHEDULE", f"{VAR_DIR}/beat-schedule")
+CELERY_TASK_DEFAULT_QUEUE = text("QUEUE", "volens")
 
 # --- sending ----------------------------------------------------------------------------------
-BUSINESS_NAME = env.str("BUSINESS_NAME", default="Harbor Coffee")
-BUSINESS_HELP = env.str("BUSINESS_HELP", default="harbor.example/help")
-TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
-TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+BUSINESS_NAME = text("BUSINESS_NAME", "" if PRODUCTION else "Harbor Coffee") or refuse(
+    "BUSINESS_NAME", "is not set; every text must name the business, so it must be known."
+)
+BUSINESS_HELP = text("BUSINESS_HELP", "harbor.example/help")
+TWILIO_ACCOUNT_SID = text("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = text("TWILIO_AUTH_TOKEN")
 TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=("https://",))
-GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=10.0)  # seconds, for one call in all
-GATEWAY_CONCURRENCY = env.int("GATEWAY_CONCURRENCY", default=100)  # calls at once, per worker
-CLAIM_SIZE = env.int("CLAIM_SIZE", default=200)  # messages a worker takes at a time
-LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))
+GATEWAY_TIMEOUT = number("GATEWAY_TIMEOUT", 10, least=0.1)  # seconds, for one call in all
+GATEWAY_CONCURRENCY = int(number("GATEWAY_CONCURRENCY", 100, least=1))  # calls at once, per worker
+CLAIM_SIZE = int(number("CLAIM_SIZE", 200, least=1))  # messages a worker takes at a time
+LEASE = timedelta(seconds=number("LEASE_SECONDS", 60, least=1))
 if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, CLAIM_SIZE / GATEWAY_CONCURRENCY):
     refuse("LEASE_SECONDS", "is too short: it must be twice the time a whole claim may take.")
 
 # --- a clock for the demo only ----------------------------------------------------------------
-DEMO_CLOCK_OFFSET = timedelta(seconds=env.float("DEMO_CLOCK_OFFSET", default=0.0))
+DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0))
 if DEMO_CLOCK_OFFSET and (PRODUCTION or not is_loopback(TWILIO_BASE_URL)):
     refuse("DEMO_CLOCK_OFFSET", "is for the demo; unset it, or a quiet hour would be broken.")
 
@@ -234,7 +259,7 @@ TEMPLATES = [
     },
 ]
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = text("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
@@ -277,7 +302,7 @@ SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if env.bool("BEHIND_TLS_PROXY", default=False):
+if yes("BEHIND_TLS_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -297,7 +322,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = None
 
 # --- logs: one line each, numbers masked -------------------------------------------------------
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = text("LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
