@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Concat
@@ -30,7 +31,6 @@ class OperatorForm(forms.ModelForm):
         choices=[(role, role) for role in ROLES], widget=forms.CheckboxSelectMultiple
     )
     password = forms.CharField(
-        min_length=15,
         strip=False,
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -47,6 +47,12 @@ class OperatorForm(forms.ModelForm):
         if self.instance.pk:
             names = self.instance.groups.values_list("name", flat=True)
             self.fields["roles"].initial = list(names)
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        if password:
+            validate_password(password, self.instance)
+        return password
 
 
 @admin.register(Operator)
@@ -74,13 +80,23 @@ class OperatorAdmin(ReadOnly):
     def second_factor(self, operator: Any) -> bool:
         return bool(operator.is_enrolled)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        password = form.cleaned_data["password"]
-        if password:
-            obj.set_password(password)
-        super().save_model(request, obj, form, change)
-        by, at = backoffice.acting(request), clock.now()
-        operators.assign(operator=obj, roles=form.cleaned_data["roles"], by=by, at=at)
+    def save_model(self, request: HttpRequest, obj: Operator, form: Any, change: bool) -> None:
+        told, by, at = form.cleaned_data, backoffice.acting(request), clock.now()
+        if not change:
+            engaged = operators.engage(
+                username=obj.username,
+                password=told["password"],
+                roles=told["roles"],
+                by=by,
+                at=at,
+            )
+            obj.pk = engaged.pk
+            return
+        operators.revise(
+            operator=obj, roles=told["roles"], may_sign_in=told["is_active"], by=by, at=at
+        )
+        if told["password"]:
+            operators.replace_password(operator=obj, password=told["password"], by=by, at=at)
 
     @admin.action(permissions=["reset"], description=_("Forget the second factor"))
     def reset_authenticator(self, request: HttpRequest, queryset: QuerySet[Operator]) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django_otp.util import random_hex
 
@@ -30,37 +32,40 @@ def engage(
 ) -> Operator:
     """A new operator with these roles; the second factor is enrolled at the first sign-in.
 
-    Raises UnknownRole.
+    Raises UnknownRole, ValidationError.
     """
     groups = _groups(roles)
     operator = Operator(username=username, joined_at=at)
-    operator.set_password(password)
     operator.full_clean(exclude=["password"])
+    validate_password(password, operator)
+    operator.set_password(password)
     operator.save()
     operator.groups.set(groups)
-    names = [group.name for group in groups]
-    trail.record(
-        verb="operator.engaged",
-        subject=f"operator:{operator.pk}",
-        by=by,
-        at=at,
-        facts={"roles": names},
-    )
+    _tell("operator.engaged", operator, by, at, roles=[group.name for group in groups])
     return operator
 
 
 @transaction.atomic
-def assign(*, operator: Operator, roles: Iterable[str], by: Actor, at: datetime) -> None:
-    """Give an operator exactly these roles. Raises UnknownRole."""
+def revise(
+    *, operator: Operator, roles: Iterable[str], may_sign_in: bool, by: Actor, at: datetime
+) -> None:
+    """Give an operator exactly these roles, and let them in or not. Raises UnknownRole."""
     groups = _groups(roles)
+    operator.is_active = may_sign_in
+    operator.full_clean()
+    operator.save()
     operator.groups.set(groups)
-    trail.record(
-        verb="operator.assigned",
-        subject=f"operator:{operator.pk}",
-        by=by,
-        at=at,
-        facts={"roles": [group.name for group in groups]},
-    )
+    facts = {"roles": [group.name for group in groups], "may_sign_in": may_sign_in}
+    _tell("operator.revised", operator, by, at, **facts)
+
+
+@transaction.atomic
+def replace_password(*, operator: Operator, password: str, by: Actor, at: datetime) -> None:
+    """Give an operator another password; it ends their other sessions. Raises ValidationError."""
+    validate_password(password, operator)
+    operator.set_password(password)
+    operator.save(update_fields=["password"])
+    _tell("operator.password_replaced", operator, by, at)
 
 
 def draft_authenticator(operator: Operator) -> Authenticator:
@@ -78,13 +83,15 @@ def confirm_authenticator(*, authenticator: Authenticator, by: Actor, at: dateti
     """Make a drafted authenticator the operator's second factor."""
     authenticator.confirmed = True
     authenticator.save(update_fields=["confirmed"])
-    trail.record(
-        verb="operator.enrolled", subject=f"operator:{authenticator.user_id}", by=by, at=at
-    )
+    _tell("operator.enrolled", authenticator.user, by, at)
 
 
 @transaction.atomic
 def reset_authenticator(*, operator: Operator, by: Actor, at: datetime) -> None:
     """Forget an operator's second factor, so that the next sign-in enrols a new one."""
     Authenticator.objects.filter(user=operator).delete()
-    trail.record(verb="operator.reset", subject=f"operator:{operator.pk}", by=by, at=at)
+    _tell("operator.reset", operator, by, at)
+
+
+def _tell(verb: str, operator: Operator, by: Actor, at: datetime, **facts: Any) -> None:
+    trail.record(verb=verb, subject=f"operator:{operator.pk}", by=by, at=at, facts=facts)

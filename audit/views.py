@@ -8,7 +8,8 @@ from urllib.parse import quote
 import django_otp
 import segno
 from django.conf import settings
-from django.contrib import auth
+from django.contrib import auth, messages
+from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audit import clock, operators, signing_in
+from audit import backoffice, clock, operators, signing_in
 from audit.forms import CodeForm, PasswordForm
 from audit.models import Authenticator, Operator
 
@@ -125,3 +126,18 @@ def _let_in(request: HttpRequest, operator: Operator, device: Authenticator) -> 
 def sign_out(request: HttpRequest) -> HttpResponse:
     auth.logout(request)
     return redirect("sign_in")
+
+
+def change_password(request: HttpRequest) -> HttpResponse:
+    """One's own password; the address is guarded by the back office's site."""
+    operator = backoffice.acting(request)
+    form = PasswordChangeForm(operator, request.POST or None)
+    if form.is_valid():
+        password = form.cleaned_data["new_password1"]
+        operators.replace_password(
+            operator=operator, password=password, by=operator, at=clock.now()
+        )
+        auth.update_session_auth_hash(request, operator)
+        messages.success(request, _("Your password is changed. Your other sessions have ended."))
+        return redirect("admin:index")
+    return render(request, "sign_in/new_password.html", {"form": form})

@@ -229,20 +229,28 @@ def keep_time(*, at: datetime) -> None:
     start by itself: it goes back to approved, for a person to decide.
     """
     for campaign in Campaign.objects.due(at):
-        if at - campaign.starts_at > TOO_LATE:
-            _hold(campaign, at)
-        else:
-            launch(campaign=campaign, by="worker", at=at)
+        _start(campaign, at)
     for campaign in Campaign.objects.exhausted():
         finish(campaign=campaign, by="worker", at=at)
 
 
+def _start(campaign: Campaign, at: datetime) -> None:
+    if at - campaign.starts_at > TOO_LATE:
+        _hold(campaign, at, reason="more than an hour late")
+        return
+    try:
+        launch(campaign=campaign, by="worker", at=at)
+    except StepRefused as refusal:
+        _hold(campaign, at, reason=str(refusal))
+
+
 @transaction.atomic
-def _hold(campaign: Campaign, at: datetime) -> None:
+def _hold(campaign: Campaign, at: datetime, *, reason: str) -> None:
+    """Back to approved, for a person to decide; does nothing if someone has decided already."""
     _lock(campaign)
     if campaign.status == Status.SCHEDULED:
         _set(campaign, Status.APPROVED)
-        _tell("campaign.held", campaign, "worker", at, reason="more than an hour late")
+        _tell("campaign.held", campaign, "worker", at, reason=reason)
 
 
 @transaction.atomic

@@ -10,6 +10,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
+STOCK_PASSWORD_PAGES = {"password_change", "password_change_done"}
+
 
 class BackOffice(AdminSite):
     """Django's admin, reachable only with a password and a code."""
@@ -28,6 +30,14 @@ class BackOffice(AdminSite):
         """The stock sign-in asks for a password only; ours asks for both."""
         query = urlencode({"next": request.GET.get("next", "")})
         return HttpResponseRedirect(f"{resolve_url('sign_in')}?{query}")
+
+    def get_urls(self) -> list[Any]:
+        """Without the stock password pages: ours tells the trail."""
+        return [
+            url
+            for url in super().get_urls()
+            if getattr(url, "name", None) not in STOCK_PASSWORD_PAGES
+        ]
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

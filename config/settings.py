@@ -259,6 +259,7 @@ TEMPLATES = [
     },
 ]
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # one until ours are translated: no page in two languages
 TIME_ZONE = text("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
