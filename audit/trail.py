@@ -123,9 +123,14 @@ def _impersonal(facts: dict[str, Any]) -> dict[str, Any]:
     for value in _leaves_of(facts):
         if isinstance(value, float):
             raise NotRecorded("facts hold no floats: two machines may spell them differently")
-        if isinstance(value, str) and LOOKS_PERSONAL.search(value):
+        if isinstance(value, str) and looks_personal(value):
             raise NotRecorded("facts hold nothing personal: put it into the detail")
     return facts
+
+
+def looks_personal(text: str) -> bool:
+    """Whether `text` holds what could be a phone number or a mail address."""
+    return LOOKS_PERSONAL.search(text) is not None
 
 
 def _leaves_of(value: Any) -> list[Any]:

@@ -5,6 +5,7 @@ allows plain HTTP, and then only for addresses on this machine.
 """
 
 import ipaddress
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +21,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 env = environ.Env()
-if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
+ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if ENV_FILE.is_file():
+    env.read_env(ENV_FILE)
 
 MAKE_KEYS = "run `python -m config.encryption.keys` and put what it prints into the environment."
 

@@ -223,7 +223,9 @@ class _OptInReader:
         return Method(named)
 
     def _source(self, row: dict[str, str]) -> str:
-        return row.get("source", "")[:120] or self.brought.label
+        """Where the opt-in was given, without the part of an address that may name a person."""
+        source = row.get("source", "").partition("?")[0].partition("#")[0][:120]
+        return self.brought.label if trail.looks_personal(source) else source or self.brought.label
 
     def _notice(self, row: dict[str, str], language: str, given_at: datetime) -> Notice:
         notice = (
