@@ -50,7 +50,7 @@ class Facts:
     """What holds for a claim at this instant, read after its people and campaigns were locked."""
 
     at: datetime
-    sending: set[int]
+    statuses: dict[int, str]
     permitted: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
@@ -95,10 +95,11 @@ def _hold_campaigns(ids: Iterable[int]) -> None:
 
 def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     consents = [m.consent_id for m in messages if m.consent_id]
+    campaigns = {m.campaign_id for m in messages if m.campaign_id}
     areas = {m.subscriber.area_id: m.subscriber.area for m in messages if m.subscriber}
     facts = Facts(
         at=at,
-        sending=set(Campaign.objects.sending().values_list("pk", flat=True)),
+        statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
         permitted=set(
             Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", flat=True)
         ),
@@ -158,8 +159,11 @@ def _verdict_on_answer(message: Message) -> Verdict:
 
 def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
     assert message.subscriber is not None  # the database says so
-    if campaign.pk not in facts.sending:
-        return _put_back(message, campaign, facts)
+    status = facts.statuses[campaign.pk]
+    if status == Campaign.Status.CANCELLED:
+        return Verdict(Status.CANCELLED, NOT_NOW)
+    if status != Campaign.Status.SENDING:
+        return Verdict(Status.WAITING, NOT_NOW, due_at=message.due_at)
     if message.consent_id not in facts.permitted:
         return Verdict(Status.BLOCKED, NO_PERMISSION)
     if not campaign.sender.may_reach(message.subscriber.area.country):
@@ -168,13 +172,6 @@ def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> 
     if not window.open:
         return _wait_for(window.next_opening, message)
     return _verdict_on_caps(message.subscriber, campaign.purpose, window, facts)
-
-
-def _put_back(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
-    campaign.refresh_from_db(fields=["status"])
-    if campaign.status == Campaign.Status.CANCELLED:
-        return Verdict(Status.CANCELLED, NOT_NOW)
-    return Verdict(Status.WAITING, NOT_NOW, due_at=message.due_at)
 
 
 def _wait_for(opening: datetime | None, message: Message) -> Verdict:
