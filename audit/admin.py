@@ -159,8 +159,9 @@ class EntryAdmin(ReadOnly):
         return format_html("<pre>{}</pre>", json.dumps(entry.facts, indent=2, sort_keys=True))
 
     @admin.display(boolean=True, description=_("sealed"))
-    def is_sealed(self, entry: Entry) -> bool:
-        return hasattr(entry, "leaf")
+    def is_sealed(self, entry: Entry) -> bool | None:
+        """True, or not known yet: an entry waits some seconds for the sealer."""
+        return True if hasattr(entry, "leaf") else None
 
     @admin.display(description=_("place in the tree"))
     def place(self, entry: Entry) -> str:

@@ -113,7 +113,7 @@ class CampaignAdmin(ReadOnly):
     def billed_as(self, campaign: Campaign) -> str:
         size = measure(campaign.text)
         segments = ngettext("%d segment", "%d segments", size.segments) % size.segments
-        return f"{segments}, {size.encoding}, {size.units}"
+        return f"{segments} ({size.encoding}, {size.units} units)"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         handed_over = Q(messages__status__in=Message.MAY_HAVE_ARRIVED)

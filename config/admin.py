@@ -45,5 +45,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     offset = settings.DEMO_CLOCK_OFFSET
     return {
         "business": settings.BUSINESS_NAME,
+        "time_zone": settings.TIME_ZONE,
         "demo_clock": timezone.now() + offset if offset else None,
     }

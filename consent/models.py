@@ -225,7 +225,7 @@ class Consent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose_id} from {self.given_at:%Y-%m-%d}"
+        return f"consent of {self.given_at:%Y-%m-%d}"
 
 
 class SuppressionQuerySet(models.QuerySet["Suppression"]):
@@ -321,6 +321,7 @@ class ListImport(models.Model):
     objects: ClassVar[ListImportQuerySet] = ListImportQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name = _("list")
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="opt_outs") | Q(purpose__isnull=False),
