@@ -133,7 +133,10 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     DATABASE["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # the one writer is chosen at BEGIN: no deadlock later
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # REPLACE deletes a row; with recursive triggers that deletion is refused like any other.
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA recursive_triggers=ON;"
+        ),
     }
     Path(DATABASE["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 elif DATABASE["ENGINE"] != "django.db.backends.postgresql":
@@ -277,6 +280,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+if not PRODUCTION:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 # --- who may come in --------------------------------------------------------------------------
 AUTH_USER_MODEL = "audit.Operator"
