@@ -219,7 +219,7 @@ class Story:
         for one in brought:
             found = one.rows.values("fate", "reason").annotate(n=Count("pk")).order_by("fate", "-n")
             for row in found:
-                table.add_row(one.label, str(row["n"]), row["fate"], row["reason"][:96])
+                table.add_row(one.label, str(row["n"]), row["fate"], row["reason"])
         self.console.print(table)
         may = Consent.objects.permitting(clock.now()).count()
         self.console.print(
