@@ -147,19 +147,26 @@ def export() -> None:
     for directory in settings.CHECKPOINT_DIRS:
         directory.mkdir(parents=True, exist_ok=True)
         _write_once(directory / "trail.vkey", verifier_key() + "\n")
-        for size, note in Checkpoint.objects.order_by("-size").values_list("size", "note"):
-            if not _write_once(directory / f"{size:020d}.checkpoint", note):
-                break
+        for path, note in reversed(list(_missing(directory))):
+            _write_once(path, note)
 
 
-def _write_once(path: Path, text: str) -> bool:
-    """Whether `path` was new. What was written is never written again."""
+def _missing(directory: Path) -> Iterator[tuple[Path, str]]:
+    """Newest first, up to one that was carried there; written oldest first, so no gap can stay."""
+    for size, note in Checkpoint.objects.order_by("-size").values_list("size", "note").iterator():
+        path = directory / f"{size:020d}.checkpoint"
+        if path.exists():
+            return
+        yield path, note
+
+
+def _write_once(path: Path, text: str) -> None:
+    """What was written is never written again."""
     if path.exists():
-        return False
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
-    return True
 
 
 def outside_notes() -> list[str]:
@@ -174,11 +181,13 @@ def outside_notes() -> list[str]:
 def export_lines() -> Iterator[bytes]:
     """The whole trail as lines of JSON, in tree order, with its checkpoints; constant memory."""
     yield trail.canonical({"format": "volens-trail/1", "origin": settings.TRAIL_ORIGIN}) + b"\n"
-    sealed = Leaf.objects.select_related("entry").order_by("index")
-    for leaf in sealed.iterator(BATCH):
+    size = 0
+    for leaf in Leaf.objects.select_related("entry").order_by("index").iterator(BATCH):
         content = {"index": leaf.index, "leaf": trail.content_of(leaf.entry)}
         yield trail.canonical(content) + b"\n"
-    for note in Checkpoint.objects.order_by("size").values_list("note", flat=True).iterator():
+        size = leaf.index + 1
+    notes = Checkpoint.objects.filter(size__lte=size)  # the sealer may have gone on meanwhile
+    for note in notes.order_by("size").values_list("note", flat=True).iterator():
         yield trail.canonical({"checkpoint": note}) + b"\n"
-    unsealed = Entry.objects.filter(leaf=None).count()
+    unsealed = max(Entry.objects.count() - size, 0)
     yield trail.canonical({"unsealed": unsealed}) + b"\n"

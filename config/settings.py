@@ -6,7 +6,6 @@ allows plain HTTP, and then only for addresses on this machine.
 
 import ipaddress
 import os
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from config.encryption.keys import KeyFault, check_encryption_key, check_index_key, check_seed
+from config.refusal import refuse_to_start
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -29,7 +29,7 @@ MAKE_KEYS = "run `python -m config.encryption.keys` and put what it prints into 
 
 
 def refuse(variable: str, remedy: str) -> NoReturn:
-    sys.exit(f"Volens cannot start: {variable} {remedy}")
+    refuse_to_start(f"{variable} {remedy}")
 
 
 def text(variable: str, default: str = "") -> str:
@@ -214,7 +214,7 @@ if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, CLAIM_SIZE / GATEWAY_C
     refuse("LEASE_SECONDS", "is too short: it must be twice the time a whole claim may take.")
 
 # --- a clock for the demo only ----------------------------------------------------------------
-DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0))
+DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0, least=float("-inf")))
 if DEMO_CLOCK_OFFSET and (PRODUCTION or not is_loopback(TWILIO_BASE_URL)):
     refuse("DEMO_CLOCK_OFFSET", "is for the demo; unset it, or a quiet hour would be broken.")
 

@@ -1,12 +1,11 @@
 """Refuses to start under a wrong key, before anything could be written under it."""
 
-import sys
-
 from django.db import connection
 
 from config.encryption import blind_index
 from config.encryption.models import Canary
 from config.encryption.ring import CannotDecrypt
+from config.refusal import refuse_to_start
 
 SONG = "the keys of this database"
 NUMBER = "+15555550100"
@@ -26,7 +25,13 @@ def verify() -> None:
     """Raises WrongKey, in one sentence with the remedy, unless the keys fit this database."""
     if Canary._meta.db_table not in connection.introspection.table_names():
         return  # nothing has been migrated, so nothing has been encrypted
-    for canary in Canary.objects.all():
+    canaries = list(Canary.objects.all())
+    if not canaries:
+        raise WrongKey(
+            "the database has lost the row that tells its keys; restore it from a backup, "
+            "or nobody can know whether these keys are the right ones."
+        )
+    for canary in canaries:
         _hear(canary)
 
 
@@ -50,4 +55,4 @@ def verify_or_exit() -> None:
     try:
         verify()
     except WrongKey as fault:
-        sys.exit(f"Volens cannot start: {fault}")
+        refuse_to_start(str(fault))

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -49,6 +50,7 @@ def window(value: str, *, at: datetime, country: str) -> dict[str, Any]:
             "rules": [],
             "zones": [],
             "reasons": [str(refusal)],
+            "daily_cap": None,
         }
     place = places.of(parsed.e164)
     found = quiet_hours.window(
@@ -93,11 +95,15 @@ class Command(BaseCommand):
         explain = SUBJECTS[options["subject"]]
         for value in _values(options["value"]):
             told = explain(value, at=at, country=options["country"].upper())
-            self.stdout.write(json.dumps(told, ensure_ascii=False))
+            self.stdout.write(json.dumps(told))
 
 
 def _values(value: str) -> Iterator[str]:
-    return (line.rstrip("\n") for line in sys.stdin) if value == "-" else iter([value])
+    if value != "-":
+        return iter([value])
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    return (line.rstrip("\n") for line in sys.stdin)
 
 
 def _instant(written: str) -> datetime:
