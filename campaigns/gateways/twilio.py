@@ -23,19 +23,20 @@ OPTED_OUT, PERMANENT, TEMPORARY = "opted out", "permanent", "temporary"
 
 # Errors that say that the message was not taken. Any other answer leaves it unknown.
 ERRORS = {
-    21610: OPTED_OUT,
-    21211: PERMANENT,  # no valid number
-    21408: PERMANENT,  # country not enabled
-    21602: PERMANENT,  # no body
-    21606: PERMANENT,  # not a sender of ours
-    21612: PERMANENT,  # no route
-    21614: PERMANENT,  # not a mobile
-    21617: PERMANENT,  # too long
-    21635: PERMANENT,  # landline
-    14107: TEMPORARY,  # rate
-    20003: TEMPORARY,  # credentials: an operator must mend them
-    20429: TEMPORARY,  # rate
-    21611: TEMPORARY,  # queue is full
+    "21610": OPTED_OUT,
+    "21211": PERMANENT,  # no valid number
+    "21212": PERMANENT,  # no valid sender
+    "21408": PERMANENT,  # country not enabled
+    "21602": PERMANENT,  # no body
+    "21606": PERMANENT,  # not a sender of ours
+    "21612": PERMANENT,  # no route
+    "21614": PERMANENT,  # not a mobile
+    "21617": PERMANENT,  # too long
+    "21635": PERMANENT,  # landline
+    "14107": TEMPORARY,  # rate
+    "20003": TEMPORARY,  # credentials: an operator must mend them
+    "20429": TEMPORARY,  # rate
+    "21611": TEMPORARY,  # queue is full
 }
 
 
@@ -79,10 +80,13 @@ def form(outgoing: Outgoing) -> dict[str, str]:
 
 async def send(client: aiohttp.ClientSession, outgoing: Outgoing) -> str:
     """Hand one message over, once; returns the provider's id of it. Raises NotSent, MaybeSent."""
-    credentials = aiohttp.BasicAuth(settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN)
+    signed_in = aiohttp.encode_basic_auth(settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN)
     try:
         async with client.post(
-            _url(), data=form(outgoing), auth=credentials, allow_redirects=False
+            _url(),
+            data=form(outgoing),
+            headers={"Authorization": signed_in},
+            allow_redirects=False,
         ) as response:
             return read_answer(response.status, await response.read(), response.headers)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -98,7 +102,7 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> str:
         return str(answer["sid"])
     if status == 429:
         raise NotSent("429", retry_after=_retry_after(headers))
-    if 400 <= status < 500 and (meaning := ERRORS.get(answer.get("code", 0))):
+    if 400 <= status < 500 and (meaning := ERRORS.get(str(answer.get("code")))):
         raise NotSent(
             str(answer["code"]),
             permanent=meaning != TEMPORARY,
@@ -117,7 +121,9 @@ def _json(body: bytes) -> dict[str, Any]:
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:
     wait = headers.get("Retry-After", "")
-    return timedelta(seconds=min(int(wait), 3600)) if wait.isdigit() else timedelta(0)
+    if not (wait.isascii() and wait.isdigit()):
+        return timedelta(0)
+    return timedelta(seconds=min(int(wait[:9]), 3600))
 
 
 # --- what Twilio tells us ----------------------------------------------------------------------
