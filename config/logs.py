@@ -6,7 +6,11 @@ from typing import Any
 
 import structlog
 
-NUMBER = re.compile(r"(?<![\w-])\+?(?:\d[ ().\u2011-]?){9,14}\d(?![\w-])|%2[bB]\d{8,15}")
+GAP = r"[ \u00a0().\u2011-]{0,3}"
+NUMBER = re.compile(
+    rf"(?<![\w-])(?!\d{{4}}-\d\d-\d\d)\+?\(?\d(?:{GAP}\d){{9,14}}(?![\w-])"
+    r"|\+\d{7,15}|%2[bB]\d{7,15}"
+)
 
 
 def masked(text: str) -> str:
@@ -36,6 +40,7 @@ def formatter() -> logging.Formatter:
         foreign_pre_chain=before,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
             mask_numbers,
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],

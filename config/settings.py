@@ -5,11 +5,14 @@ allows plain HTTP, and then only for addresses on this machine.
 """
 
 import ipaddress
+import logging
+import math
 import os
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import environ
 from csp.constants import NONE, SELF
@@ -57,7 +60,7 @@ def number(variable: str, default: float, *, least: float = 0) -> float:
         found = float(text(variable, str(default)))
     except ValueError:
         refuse(variable, "must be a number.")
-    return found if found >= least else refuse(variable, f"must be at least {least:g}.")
+    return found if least <= found < math.inf else refuse(variable, f"must be at least {least:g}.")
 
 
 def is_loopback(url: str) -> bool:
@@ -122,10 +125,11 @@ CHECKPOINT_DIRS = [Path(folder) for folder in items("CHECKPOINT_DIRS", f"{VAR_DI
 TRAIL_ORIGIN = text("TRAIL_ORIGIN", f"{urlsplit(PUBLIC_URL).hostname}/volens-trail")
 
 # --- database ---------------------------------------------------------------------------------
+DATABASE_URL = text("DATABASE_URL", f"sqlite:///{VAR_DIR}/volens.sqlite3")
+if urlsplit(DATABASE_URL).scheme not in {"postgres", "postgresql", "sqlite"}:
+    refuse("DATABASE_URL", "must name a PostgreSQL or SQLite database.")
 try:
-    DATABASES = {
-        "default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{VAR_DIR}/volens.sqlite3"))
-    }
+    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 except (environ.ImproperlyConfigured, ValueError):
     refuse("DATABASE_URL", "is not understood; write postgres://… or sqlite:////path.")
 DATABASE = DATABASES["default"]
@@ -139,12 +143,13 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
     Path(DATABASE["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-elif DATABASE["ENGINE"] != "django.db.backends.postgresql":
-    refuse("DATABASE_URL", "must name a PostgreSQL or SQLite database.")
 else:
+    options = DATABASE.setdefault("OPTIONS", {})
+    if {"host", "hostaddr", "service"} & set(options):
+        refuse("DATABASE_URL", "hides its host; write it before the path, sslmode=verify-full.")
     far = DATABASE["HOST"] and not DATABASE["HOST"].startswith("/")
     if far and not is_loopback(f"//{DATABASE['HOST']}"):
-        mode = DATABASE.setdefault("OPTIONS", {}).setdefault("sslmode", "verify-full")
+        mode = options.setdefault("sslmode", "verify-full")
         if mode not in {"require", "verify-ca", "verify-full"}:
             refuse("DATABASE_URL", "turns TLS off; set sslmode=verify-full.")
     DATABASE["CONN_MAX_AGE"] = int(number("DATABASE_CONN_MAX_AGE", 60))
@@ -214,7 +219,7 @@ if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, CLAIM_SIZE / GATEWAY_C
     refuse("LEASE_SECONDS", "is too short: it must be twice the time a whole claim may take.")
 
 # --- a clock for the demo only ----------------------------------------------------------------
-DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0, least=float("-inf")))
+DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0, least=-1e9))
 if DEMO_CLOCK_OFFSET and (PRODUCTION or not is_loopback(TWILIO_BASE_URL)):
     refuse("DEMO_CLOCK_OFFSET", "is for the demo; unset it, or a quiet hour would be broken.")
 
@@ -266,6 +271,8 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]  # one until ours are translated: no page in two languages
 TIME_ZONE = text("TIME_ZONE", "UTC")
+if TIME_ZONE not in available_timezones():
+    refuse("TIME_ZONE", "must be a name of the time zone database, such as America/New_York.")
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
@@ -331,11 +338,16 @@ FILE_UPLOAD_TEMP_DIR = None
 
 # --- logs: one line each, numbers masked -------------------------------------------------------
 LOG_LEVEL = text("LOG_LEVEL", "INFO")
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    refuse("LOG_LEVEL", "must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"lines": {"()": "config.logs.formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL},  # its own console handler has no mask
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+    },
 }

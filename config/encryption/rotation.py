@@ -72,7 +72,8 @@ def _rotate_batch(field: EncryptedText, after: Any) -> tuple[Any, int]:
             f"UPDATE {table} SET {column} = %s WHERE {key} = %s AND {column} = %s",  # noqa: S608
             [(_renewed(field, pk, text), pk, text) for pk, text in rows],
         )
-    return (rows[-1][0], len(rows)) if rows else (None, 0)
+        moved = cursor.rowcount
+    return (rows[-1][0], moved) if rows else (None, 0)
 
 
 def _renewed(field: EncryptedText, pk: Any, text: str) -> str:
