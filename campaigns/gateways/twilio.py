@@ -23,20 +23,20 @@ OPTED_OUT, PERMANENT, TEMPORARY = "opted out", "permanent", "temporary"
 
 # Errors that say that the message was not taken. Any other answer leaves it unknown.
 ERRORS = {
-    "21610": OPTED_OUT,
-    "21211": PERMANENT,  # no valid number
-    "21212": PERMANENT,  # no valid sender
-    "21408": PERMANENT,  # country not enabled
-    "21602": PERMANENT,  # no body
-    "21606": PERMANENT,  # not a sender of ours
-    "21612": PERMANENT,  # no route
-    "21614": PERMANENT,  # not a mobile
-    "21617": PERMANENT,  # too long
-    "21635": PERMANENT,  # landline
-    "14107": TEMPORARY,  # rate
-    "20003": TEMPORARY,  # credentials: an operator must mend them
-    "20429": TEMPORARY,  # rate
-    "21611": TEMPORARY,  # queue is full
+    21610: OPTED_OUT,
+    21211: PERMANENT,  # no valid number
+    21212: PERMANENT,  # no valid sender
+    21408: PERMANENT,  # country not enabled
+    21602: PERMANENT,  # no body
+    21606: PERMANENT,  # not a sender of ours
+    21612: PERMANENT,  # no route
+    21614: PERMANENT,  # not a mobile
+    21617: PERMANENT,  # too long
+    21635: PERMANENT,  # landline
+    14107: TEMPORARY,  # rate
+    20003: TEMPORARY,  # credentials: an operator must mend them
+    20429: TEMPORARY,  # rate
+    21611: TEMPORARY,  # queue is full
 }
 
 
@@ -102,9 +102,11 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> str:
         return str(answer["sid"])
     if status == 429:
         raise NotSent("429", retry_after=_retry_after(headers))
-    if 400 <= status < 500 and (meaning := ERRORS.get(str(answer.get("code")))):
+    code = answer.get("code")
+    meaning = ERRORS.get(code) if isinstance(code, int) else None
+    if 400 <= status < 500 and meaning:
         raise NotSent(
-            str(answer["code"]),
+            str(code),
             permanent=meaning != TEMPORARY,
             opted_out=meaning == OPTED_OUT,
         )
