@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest, HttpResponse
@@ -40,6 +40,7 @@ class OperatorForm(forms.ModelForm):
     class Meta:
         model = Operator
         fields = ["username", "is_active"]
+        exclude = ["password"]  # noqa: DJ006 - or what was typed, or nothing, is copied into the row
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,11 +49,15 @@ class OperatorForm(forms.ModelForm):
             names = self.instance.groups.values_list("name", flat=True)
             self.fields["roles"].initial = list(names)
 
-    def clean_password(self) -> str:
-        password = str(self.cleaned_data["password"])
-        if password:
-            validate_password(password, self.instance)
-        return password
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("password"):
+            try:
+                named = Operator(username=cleaned.get("username", ""))
+                validate_password(cleaned["password"], named)
+            except ValidationError as weak:
+                self.add_error("password", weak)
+        return cleaned
 
 
 @admin.register(Operator)
@@ -110,7 +115,7 @@ class OperatorAdmin(ReadOnly):
 class EntryAdmin(ReadOnly):
     list_display = ["at", "who", "verb", "about", "told", "is_sealed"]
     list_filter = ["verb"]
-    search_fields = ["subject", "verb", "actor"]
+    search_fields = ["subject__exact", "verb__exact", "actor__exact"]
     search_help_text = _("A subject such as campaign:1 or subscriber:…, an actor or a verb.")
     date_hierarchy = "at"
     ordering = ["-id"]

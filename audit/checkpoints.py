@@ -8,7 +8,7 @@ since it has one writer.
 
 import base64
 import hashlib
-import os
+import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -85,12 +85,9 @@ def _only_sealer() -> bool:
 def _committed(*, since: int, until: int) -> Iterator[Entry]:
     """Entries not yet in the tree whose transactions are over, in the order of their writing."""
     order = ("written", "id") if connection.vendor == "postgresql" else ("id",)
-    if until < since:
-        since = 0  # a restored database counts its transactions anew
-    unsealed = Entry.objects.filter(
-        ~Exists(Leaf.objects.filter(entry=OuterRef("pk"))),
-        **{f"{order[0]}__gte": since, f"{order[0]}__lt": until},
-    )
+    unsealed = Entry.objects.filter(~Exists(Leaf.objects.filter(entry=OuterRef("pk"))))
+    if until >= since:  # else a restored database counts its transactions anew: take all there is
+        unsealed = unsealed.filter(**{f"{order[0]}__gte": since, f"{order[0]}__lt": until})
     return unsealed.order_by(*order).iterator(BATCH)
 
 
@@ -164,7 +161,7 @@ def _write_once(path: Path, text: str) -> None:
     """What was written is never written again."""
     if path.exists():
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 

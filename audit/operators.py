@@ -68,11 +68,13 @@ def replace_password(*, operator: Operator, password: str, by: Actor, at: dateti
     _tell("operator.password_replaced", operator, by, at)
 
 
+@transaction.atomic
 def draft_authenticator(operator: Operator) -> Authenticator:
-    """An authenticator that counts only once a code of it was shown; the same until then."""
-    drafted = Authenticator.objects.filter(user=operator, confirmed=False).first()
-    if drafted:
-        return drafted
+    """A new secret, which counts only once a code of it was shown.
+
+    Drafts before it are forgotten: who saw one of them must not share what is enrolled later.
+    """
+    Authenticator.objects.filter(user=operator, confirmed=False).delete()
     return Authenticator.objects.create(
         user=operator, name="app", confirmed=False, secret=random_hex(20)
     )

@@ -29,10 +29,8 @@ def check_password(*, username: str, password: str, at: datetime) -> Operator:
 @transaction.atomic
 def _checked(username: str, password: str, at: datetime) -> Operator | None:
     operator = Operator.objects.select_for_update().filter(username=username).first()
-    if operator is None:
+    if operator is None or operator.is_locked(at) or not operator.is_active:
         make_password(password)  # takes as long as a check, so that names cannot be guessed
-        return None
-    if operator.is_locked(at) or not operator.is_active:
         return None
     if operator.check_password(password):
         operator.passed()

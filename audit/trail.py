@@ -16,7 +16,12 @@ from audit.models import Detail, Entry, Operator
 
 MACHINES = frozenset({"worker", "gateway", "person", "command", "web"})
 BATCH = 1_000
-LOOKS_PERSONAL = re.compile(r"\+\d{7,15}|(?<![\w-])\d{10,15}(?![\w-])|[^@\s]+@[^@\s]+\.[a-z]")
+LOOKS_PERSONAL = re.compile(
+    r"\+\d[\d ().-]{5,}\d"  # an international number, however it is spaced
+    r"|(?<![\w-])\d{10,15}(?![\w-])"
+    r"|(?<![\w-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])"  # as North America writes them
+    r"|[^@\s]+@[^@\s]+\.[A-Za-z]"
+)
 
 Actor = Operator | str
 
@@ -104,6 +109,8 @@ def record_many(acts: Sequence[Act], *, by: Actor, at: datetime) -> None:
 
 
 def _entry(act: Act, *, by: str, at: datetime) -> tuple[Entry, Detail | None]:
+    if looks_personal(act.subject):
+        raise NotRecorded("a subject is an opaque id and names nobody")
     salt = secrets.token_bytes(32)
     entry = Entry(
         at=at,
@@ -123,7 +130,7 @@ def _impersonal(facts: dict[str, Any]) -> dict[str, Any]:
     for value in _leaves_of(facts):
         if isinstance(value, float):
             raise NotRecorded("facts hold no floats: two machines may spell them differently")
-        if isinstance(value, str) and looks_personal(value):
+        if looks_personal(str(value)):
             raise NotRecorded("facts hold nothing personal: put it into the detail")
     return facts
 
@@ -135,7 +142,7 @@ def looks_personal(text: str) -> bool:
 
 def _leaves_of(value: Any) -> list[Any]:
     if isinstance(value, dict):
-        return [leaf for item in value.values() for leaf in _leaves_of(item)]
+        return [leaf for item in value.items() for leaf in _leaves_of(item)]
     if isinstance(value, list | tuple):
         return [leaf for item in value for leaf in _leaves_of(item)]
     return [value]

@@ -54,8 +54,10 @@ def _ask_second_factor(request: HttpRequest, operator: Operator) -> HttpResponse
     wanted = _safe_next(request)
     signing_in.remember_half(request, operator)
     request.session[NEXT] = wanted
-    enrolled = Authenticator.objects.filter(user=operator, confirmed=True).exists()
-    return redirect("sign_in_code" if enrolled else "sign_in_enrol")
+    if Authenticator.objects.filter(user=operator, confirmed=True).exists():
+        return redirect("sign_in_code")
+    operators.draft_authenticator(operator)
+    return redirect("sign_in_enrol")
 
 
 class HalfSignedInView(Protocol):
@@ -89,9 +91,11 @@ def code(request: HttpRequest, operator: Operator) -> HttpResponse:
 @after_password
 def enrol(request: HttpRequest, operator: Operator) -> HttpResponse:
     """Shows the secret once to an operator who has no second factor yet."""
-    if Authenticator.objects.filter(user=operator, confirmed=True).exists():
+    devices = {device.confirmed: device for device in Authenticator.objects.filter(user=operator)}
+    if True in devices:
         return redirect("sign_in_code")
-    drafted = operators.draft_authenticator(operator)
+    if (drafted := devices.get(False)) is None:
+        return redirect("sign_in")
     form = CodeForm(request.POST or None)
     if form.is_valid():
         device = signing_in.check_code(
@@ -108,7 +112,7 @@ def _shown(operator: Operator, drafted: Authenticator) -> dict[str, str]:
     secret = b32encode(bytes.fromhex(drafted.secret)).decode().rstrip("=")
     label = quote(f"{settings.OTP_TOTP_ISSUER}:{operator.username}")
     address = f"otpauth://totp/{label}?secret={secret}&issuer={quote(settings.OTP_TOTP_ISSUER)}"
-    drawn = segno.make(address, error="m").svg_inline(scale=5, border=2, omitsize=True, nl=False)
+    drawn = segno.make(address, error="m").svg_inline(scale=5, border=2, omitsize=True)
     groups = " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))
     return {"qr": mark_safe(drawn), "secret": groups}  # noqa: S308 - drawn by segno from our text
 
