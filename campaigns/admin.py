@@ -81,6 +81,13 @@ class CampaignForm(forms.ModelForm):
         model = Campaign
         fields = ["name", "purpose", "sender", "text", "starts_at", "deadline"]
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        starts_at, deadline = cleaned.get("starts_at"), cleaned.get("deadline")
+        if starts_at and deadline and deadline <= starts_at:
+            self.add_error("deadline", _("The deadline must be after the start."))
+        return cleaned
+
 
 @admin.register(Campaign)
 class CampaignAdmin(ReadOnly):

@@ -161,7 +161,8 @@ SET status = %s, reason = %s, due_at = %s, settled_at = %s, claim = NULL, lease_
 WHERE id = %s AND claim = %s AND status IN ('calling', 'unknown')
 """
 SETTLE_ATTEMPT = """
-UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s WHERE id = %s
+UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s
+WHERE id = %s AND outcome IN ('pending', 'unknown')
 """
 
 

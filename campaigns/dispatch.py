@@ -4,6 +4,7 @@ Every step is a conditional change of one row, so that of two operators who pres
 told that the campaign has moved on.
 """
 
+from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -130,6 +131,7 @@ def launch(*, campaign: Campaign, by: Actor, at: datetime) -> int:
     the person may be in allows it. Raises StepRefused.
     """
     _lock(campaign)
+    _require(campaign, Status.SENDING, after={Status.APPROVED, Status.SCHEDULED})
     _require_approval(campaign)
     if at < campaign.starts_at:
         raise StepRefused("This campaign has not reached its start; schedule it instead.")
@@ -209,6 +211,7 @@ def pause(*, campaign: Campaign, by: Actor, at: datetime, reason: str = "") -> N
 def resume(*, campaign: Campaign, by: Operator, at: datetime) -> None:
     """Go on with a paused campaign. Raises StepRefused."""
     _lock(campaign)
+    _require(campaign, Status.SENDING, after={Status.PAUSED})
     _require_approval(campaign)
     _step(campaign, Status.SENDING, by=by, at=at)
 
@@ -266,8 +269,8 @@ def _lock(campaign: Campaign) -> None:
     campaign.refresh_from_db(from_queryset=Campaign.objects.select_for_update())
 
 
-def _require(campaign: Campaign, status: str) -> None:
-    if not campaign.may_become(status):
+def _require(campaign: Campaign, status: str, *, after: Set[str] = frozenset(Status)) -> None:
+    if campaign.status not in after or not campaign.may_become(status):
         raise StepRefused(
             f"A campaign that is {campaign.get_status_display()} cannot become "
             f"{Status(status).label}. Load the page again to see where it stands."

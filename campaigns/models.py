@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -156,8 +156,8 @@ class Campaign(models.Model):
             self.text,
             self.purpose_id,
             self.sender_id,
-            self.starts_at.isoformat(),
-            self.deadline.isoformat(),
+            self.starts_at.astimezone(UTC).isoformat(),
+            self.deadline.astimezone(UTC).isoformat(),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from campaigns.gateways import twilio
 from campaigns.gateways.twilio import Delivery
@@ -43,18 +44,14 @@ def reconcile(*, at: datetime) -> int:
 
     A receipt that overtook our own commit stays in the inbox until its attempt is settled.
     """
-    inbox = Receipt.objects.unread().order_by("id").select_for_update(skip_locked=True)
-    receipts = list(inbox[:BATCH])
+    pending = Attempt.objects.filter(pk=OuterRef("attempt"), outcome=Attempt.Outcome.PENDING)
+    inbox = Receipt.objects.unread().filter(~Exists(pending)).order_by("id")
+    receipts = list(inbox.select_for_update(skip_locked=True)[:BATCH])
     attempts = Attempt.objects.in_bulk({receipt.attempt for receipt in receipts})
-    ready = [r for r in receipts if _is_settled(attempts.get(r.attempt))]
-    _move_messages(ready, attempts)
-    _believe(ready, attempts)
-    Receipt.objects.filter(pk__in=[receipt.pk for receipt in ready]).update(read_at=at)
-    return len(ready)
-
-
-def _is_settled(attempt: Attempt | None) -> bool:
-    return attempt is None or attempt.outcome != Attempt.Outcome.PENDING
+    _move_messages(receipts, attempts)
+    _believe(receipts, attempts)
+    Receipt.objects.filter(pk__in=[receipt.pk for receipt in receipts]).update(read_at=at)
+    return len(receipts)
 
 
 def _move_messages(receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:

@@ -257,7 +257,8 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
     """The person's own START: give back what their STOP by the same channel took.
 
     Only consents that were valid when STOP closed them come back, as new periods; nothing is
-    created for a number that had none. Returns how many came back.
+    created for a number that had none. Returns how many of them permit messages again: a refusal by
+    another channel stays.
     """
     person = Subscriber.objects.filter(number_index=number_index).in_lock_order().first()
     stops = Suppression.objects.standing().filter(
@@ -277,7 +278,7 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
         at=at,
         facts={"consents": [consent.pk.hex for consent in reopened]},
     )
-    return len(reopened)
+    return Consent.objects.permitting(at).filter(pk__in=[c.pk for c in reopened]).count()
 
 
 def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:
