@@ -29,11 +29,18 @@ from consent.wording import fingerprint
 ROWS_SHOWN = 50
 
 
+class NeverShownAgain(forms.TextInput):
+    """Keeps what was typed out of the page that answers."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class FindForm(forms.Form):
     """Finds a person by number or pseudonym; posted, so that no number stands in an address."""
 
     country = forms.CharField(max_length=2, initial="US", label=_("Country of a number without +"))
-    sought = forms.CharField(max_length=100, label=_("Number or pseudonym"))
+    sought = forms.CharField(max_length=100, label=_("Number or pseudonym"), widget=NeverShownAgain)
 
 
 class OptOutForm(forms.Form):
@@ -155,6 +162,7 @@ def _sought(*, country: str, sought: str) -> Subscriber | None:
 @admin.register(Suppression)
 class SuppressionAdmin(ReadOnly):
     list_display = ["at", "channel", "reason", "purpose", "lifted_at"]
+    list_select_related = ["purpose"]  # nullable, so Django would not join it by itself
     list_filter = ["channel"]
     fields = ["at", "channel", "reason", "purpose", "lifted_at"]
     ordering = ["-at"]
@@ -247,6 +255,7 @@ class ListForm(forms.ModelForm):
 class ListImportAdmin(ReadOnly):
     form = ListForm
     list_display = ["created_at", "label", "kind", "purpose", "progress"]
+    list_select_related = ["purpose"]
     ordering = ["-created_at"]
     change_form_template = "admin/consent/listimport/change_form.html"
 

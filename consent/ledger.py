@@ -42,7 +42,7 @@ class OptIn:
     source: str
     given_at: datetime
     confirmed_at: datetime | None = None
-    evidence: str = ""
+    evidence: str = field(default="", repr=False)
     region: str = ""
     language: str = "en"
     first_name: str = field(default="", repr=False)
@@ -226,14 +226,15 @@ def withdraw(
     """
     person = Subscriber.objects.filter(number_index=number_index).in_lock_order().first()
     closed = _close(person, purpose, at) if person else 0
-    new = not Suppression.objects.against(number_index, purpose).exists()
-    Suppression.objects.get_or_create(
+    known = Suppression.objects.against(number_index, purpose).exists()
+    _refusal, created = Suppression.objects.get_or_create(
         number_index=number_index,
         purpose=purpose,
         channel=channel,
         lifted_at=None,
         defaults={"reason": reason, "at": at},
     )
+    new = created and not known  # of two at once from a stranger, the database lets one create
     trail.record(
         verb="consent.withdrawn",
         subject=f"subscriber:{person.pk}" if person else f"index:{number_index[:16]}",
@@ -257,8 +258,8 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
     """The person's own START: give back what their STOP by the same channel took.
 
     Only consents that were valid when STOP closed them come back, as new periods; nothing is
-    created for a number that had none. Returns how many of them permit messages again: a refusal by
-    another channel stays.
+    created for a number that had none, and a refusal by another channel stands. Returns how many
+    came back.
     """
     person = Subscriber.objects.filter(number_index=number_index).in_lock_order().first()
     stops = Suppression.objects.standing().filter(
@@ -269,7 +270,8 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
         return 0
     stops.update(lifted_at=at)
     taken = person.consents.filter(withdrawn_at=stopped_at) if person else Consent.objects.none()
-    reopened = [_reopened(consent, evidence, at) for consent in taken.confirmed()]
+    valid = taken.confirmed().unrefused().exclude(expires_at__lte=at)
+    reopened = [_reopened(consent, evidence, at) for consent in valid]
     Consent.objects.bulk_create(reopened)
     trail.record(
         verb="consent.restored",
@@ -278,7 +280,7 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
         at=at,
         facts={"consents": [consent.pk.hex for consent in reopened]},
     )
-    return Consent.objects.permitting(at).filter(pk__in=[c.pk for c in reopened]).count()
+    return len(reopened)
 
 
 def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from django.db import transaction
 from django.utils.functional import cached_property
@@ -15,7 +14,7 @@ from audit.trail import Actor
 from config.encryption import blind_index
 from consent import ledger, numbers, rows
 from consent.ledger import Fate, OptIn, Outcome
-from consent.models import ImportRow, ListImport, Method, Notice, Purpose, Suppression
+from consent.models import ImportRow, ListImport, Method, Notice, Purpose, Subscriber, Suppression
 from consent.numbers import Number, NumberRefused
 from consent.wording import fingerprint
 
@@ -77,9 +76,12 @@ def take(*, brought: ListImport, by: Actor, at: datetime) -> Iterator[int]:
 
     May be stopped anywhere and called again: what a chunk did stands with its rows' fates.
     """
-    remaining = islice(rows.read(brought.content).rows, brought.taken, None)
+    if brought.finished_at:
+        return
+    listed = list(rows.read(brought.content).rows)
     take_row = _TAKERS[ListImport.Kind(brought.kind)]
-    while chunk := list(islice(remaining, CHUNK)):
+    # Cut anew each time: another worker may have moved `taken` on.
+    while chunk := listed[brought.taken : brought.taken + CHUNK]:
         take_chunk(brought, chunk, take_row, by, at)
         yield brought.taken
     finish(brought=brought, by=by, at=at)
@@ -124,6 +126,7 @@ def take_chunk(
 @transaction.atomic
 def finish(*, brought: ListImport, by: Actor, at: datetime) -> None:
     """Close a list that was taken in whole, and forget the file."""
+    ListImport.objects.select_for_update().get(pk=brought.pk)
     brought.refresh_from_db(fields=["taken", "lines", "finished_at"])
     if brought.finished_at or brought.taken < brought.lines:
         return
@@ -266,14 +269,22 @@ def _evidence(row: dict[str, str]) -> str:
 def _take_opt_outs(
     brought: ListImport, chunk: list[dict[str, str]], by: Actor, at: datetime
 ) -> list[Taken]:
-    return [_take_opt_out(brought, row, by, at) for row in chunk]
+    read = [_number_or_refusal(row, brought) for row in chunk]
+    indexes = {blind_index.of(number.e164) for number in read if isinstance(number, Number)}
+    list(Subscriber.objects.filter(number_index__in=indexes).in_lock_order())  # all before any
+    return [_take_opt_out(number, by, at) for number in read]
 
 
-def _take_opt_out(brought: ListImport, row: dict[str, str], by: Actor, at: datetime) -> Taken:
+def _number_or_refusal(row: dict[str, str], brought: ListImport) -> Number | NumberRefused:
     try:
-        number = _number(row, brought)
+        return _number(row, brought)
     except NumberRefused as refusal:
-        return Taken(Outcome(Fate.REFUSED, str(refusal)))
+        return refusal
+
+
+def _take_opt_out(number: Number | NumberRefused, by: Actor, at: datetime) -> Taken:
+    if isinstance(number, NumberRefused):
+        return Taken(Outcome(Fate.REFUSED, str(number)))
     new = ledger.withdraw(
         number_index=blind_index.of(number.e164),
         channel=Suppression.Channel.PROVIDER,

@@ -52,7 +52,7 @@ HELP_WORDS = (
 
 def normal(text: str) -> str:
     """`text` in one case and one form, without accents of Latin letters, marks, emoji or signs."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("ı", "i")  # Turkish
     words = "".join(_plain(sign) for sign in folded)
     return " ".join(_without_latin_accents(words).split())
 
@@ -66,7 +66,8 @@ def _plain(sign: str) -> str:
 
 def _without_latin_accents(text: str) -> str:
     parts = unicodedata.normalize("NFD", text)
-    bare = re.sub(r"([a-z])[\u0300-\u036f]+", r"\1", parts)
+    # A mark on nothing is what NFKC leaves of "´" or "‗"; the others choose the look of an emoji.
+    bare = re.sub(r"(^|[a-z\s])[\u0300-\u036f\ufe0e\ufe0f\u20e3]+", r"\1", parts)
     return unicodedata.normalize("NFC", bare)
 
 

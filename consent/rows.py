@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import Any
 
 csv.field_size_limit(1_000_000)
 
@@ -39,6 +41,7 @@ DATE_FORMATS = (
     "%d.%m.%Y",
 )
 LONGEST_NAME = 60
+UNCLOSED = "From line {line} on, a quotation mark is never closed. Export the list again."
 FORMULA = re.compile(r"\A[=+\-@\t\r]")
 
 
@@ -57,8 +60,8 @@ class Table:
 def read(content: str) -> Table:
     """The rows of a list. Raises NotAList if there is no heading for phone numbers."""
     delimiter = _delimiter(content)
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
-    headings = [heading.strip() for heading in next(reader, [])]
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    headings = [heading.strip() for heading in next(_without_faults(reader), [])]
     columns = [COLUMN_OF.get(heading.casefold(), "") for heading in headings]
     if "phone" not in columns:
         raise NotAList(
@@ -87,19 +90,25 @@ def _delimiter(content: str) -> str:
     return max(",;\t", key=first_line.count)
 
 
-def _without_faults(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Every row; one that cannot be read at all becomes an empty number, and is refused as such."""
+def _without_faults(reader: Any) -> Iterator[list[str]]:
+    """Every row; a line that cannot be read becomes a number that is none, and is refused as such.
+
+    Raises NotAList where a fault swallowed several lines: nobody must be lost among them.
+    """
     while True:
+        before = reader.line_num
         try:
             yield next(reader)
         except StopIteration:
             return
         except csv.Error:
+            if reader.line_num > before + 1:
+                raise NotAList(UNCLOSED.format(line=before + 1)) from None
             yield ["unreadable"]
 
 
 def _named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    pairs = zip(columns, cells, strict=False)
+    pairs = zip_longest(columns, cells[: len(columns)], fillvalue="")  # a row may be cut short
     return {name: cell.strip() for name, cell in pairs if name}
 
 
@@ -110,7 +119,10 @@ def instant(written: str) -> datetime | None:
             found = datetime.strptime(written, form)  # noqa: DTZ007 - the zone is set below
         except ValueError:
             continue
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        try:
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except OverflowError:  # in UTC it lies outside the calendar
+            return None
     return None
 
 

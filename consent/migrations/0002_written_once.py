@@ -4,15 +4,18 @@ from django.db import migrations
 
 from audit.triggers import append_only, refuse, refuse_truncate
 
-FIXED = ["subscriber_id", "purpose_id", "notice_id", "method", "source", "given_at", "recorded_at"]
-ONCE = ["confirmed_at", "withdrawn_at"]
-CHANGED = " OR ".join(
-    [f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in FIXED]
-    + [
-        f"(OLD.{column} IS NOT NULL AND NEW.{column} IS DISTINCT FROM OLD.{column})"
-        for column in ONCE
-    ]
+CONSENT = "id subscriber_id purpose_id notice_id method source given_at recorded_at"
+PUT_OFF = (
+    "(OLD.expires_at IS NOT NULL AND (NEW.expires_at IS NULL OR NEW.expires_at > OLD.expires_at))"
 )
+REFUSAL = "id number_index purpose_id channel reason at"
+
+
+def changed(fixed: str, *, once: str) -> str:
+    """The condition that a column changes that never may, or one again that may once."""
+    differs = "NEW.{0} IS DISTINCT FROM OLD.{0}".format
+    again = "(OLD.{0} IS NOT NULL AND NEW.{0} IS DISTINCT FROM OLD.{0})".format
+    return " OR ".join([*map(differs, fixed.split()), *map(again, once.split())])
 
 
 class Migration(migrations.Migration):
@@ -23,11 +26,17 @@ class Migration(migrations.Migration):
         refuse(
             "consent_consent",
             "UPDATE",
-            when=CHANGED,
+            when=f"{changed(CONSENT, once='confirmed_at withdrawn_at')} OR {PUT_OFF}",
             saying="a consent is opened, confirmed and closed once",
         ),
         refuse("consent_consent", "DELETE", saying="a consent is never deleted"),
         refuse_truncate("consent_consent", saying="a consent is never deleted"),
+        refuse(
+            "consent_suppression",
+            "UPDATE",
+            when=changed(REFUSAL, once="lifted_at"),
+            saying="a refusal is lifted once and never edited",
+        ),
         refuse("consent_suppression", "DELETE", saying="a refusal is never deleted"),
         refuse_truncate("consent_suppression", saying="a refusal is never deleted"),
     ]

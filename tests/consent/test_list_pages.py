@@ -1,0 +1,231 @@
+"""How staff bring a list and read what became of its rows."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from audit import roles
+from audit.models import Entry, Operator
+from consent import admin, lists, tasks
+from consent.models import ListImport, Method, Purpose, Subscriber, Suppression
+from tests.consent.conftest import ADA, TakeIn, as_csv
+
+LISTS = "/admin/consent/listimport/"
+SEE = [roles.SUBSCRIBER_MANAGER, roles.PRIVACY_OFFICER, roles.AUDITOR]
+GOOD = as_csv(
+    {"phone": ADA, "opted_in_at": "2026-10-01", "first_name": "Ada", "Email": "a@b.example"}
+)
+Browser = Callable[..., Client]
+Upload = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("clock", "notice")
+
+
+@pytest.fixture
+def clerk(signed_in: Browser) -> Client:
+    """The browser of a subscriber manager."""
+    return signed_in(roles.SUBSCRIBER_MANAGER)
+
+
+@pytest.fixture
+def upload(clerk: Client, purpose: Purpose) -> Upload:
+    """Fills in the form of a new list and sends it."""
+
+    def sent(raw: bytes, *, by: Client = clerk, name: str = "people.csv", **more: Any) -> Any:
+        usual = {"kind": "opt_ins", "purpose": purpose.pk, "label": "till", "method": "paper_form"}
+        form = {**usual, "country": "us", "file": SimpleUploadedFile(name, raw), **more}
+        return by.post(f"{LISTS}add/", form, follow=True)
+
+    return sent
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def page_of(brought: ListImport) -> str:
+    return f"{LISTS}{brought.pk}/change/"
+
+
+def errors(answer: Any) -> dict[str, list[str]]:
+    """What the page says beside which field."""
+    return {name: list(said) for name, said in answer.context["adminform"].form.errors.items()}
+
+
+# --- bringing a list ---------------------------------------------------------------------------
+
+
+def test_a_list_that_is_brought_waits_for_the_worker(
+    upload: Upload, operators: Callable[..., Operator], purpose: Purpose, at: datetime
+) -> None:
+    answer = upload(GOOD)
+    assert answer.redirect_chain == [(LISTS, 302)]
+    brought = ListImport.objects.get()
+    clerk = operators(roles.SUBSCRIBER_MANAGER)
+    assert (brought.purpose, brought.label, brought.method) == (purpose, "till", Method.PAPER_FORM)
+    assert (brought.country, brought.imported_by, brought.created_at) == ("US", clerk, at)
+    assert (brought.lines, brought.taken, brought.finished_at) == (1, 0, None)
+    assert Entry.objects.get(verb="list.brought").actor == f"operator:{clerk.pk}"
+    assert not Subscriber.objects.exists()
+
+
+def test_the_worker_takes_what_was_brought(upload: Upload) -> None:
+    upload(GOOD)
+    tasks.take_lists()
+    assert Subscriber.objects.get().number == ADA
+
+
+def test_a_list_of_opt_outs_needs_no_purpose(upload: Upload) -> None:
+    upload(GOOD, kind="opt_outs", purpose="")
+    tasks.take_lists()
+    assert Suppression.objects.get().channel == Suppression.Channel.PROVIDER
+
+
+WRONG = [
+    (b"Dear customer\n", "The file has no column of phone numbers"),
+    (b"phone\n\x00\x01", "This is no text file. Save the list as CSV"),
+    ("phone\n1".encode("utf-16"), "This is no text file. Save the list as CSV"),
+    (b"phone\n" + b"\n" * lists.LARGEST, "The file is larger than 10 MB. Split it"),
+]
+
+
+@pytest.mark.parametrize(("raw", "said"), WRONG, ids=["letter", "bytes", "utf-16", "huge"])
+def test_a_wrong_file_is_refused_beside_its_field_and_leaves_nothing(
+    upload: Upload, raw: bytes, said: str
+) -> None:
+    answer = upload(raw)
+    assert answer.status_code == 200
+    [message] = errors(answer).pop("file")
+    assert message.startswith(said)
+    assert message in text(answer)
+    assert not ListImport.objects.exists()
+    assert not Entry.objects.filter(verb="list.brought").exists()
+
+
+@pytest.mark.parametrize("heading", ["phone," + "x" * 1_000_001, 'phone,"source'])
+def test_a_file_that_cannot_be_read_is_refused_too(upload: Upload, heading: str) -> None:
+    answer = upload(f"{heading}\n1,2\n".encode())
+    assert list(errors(answer)) == ["file"]
+    assert not ListImport.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "field", "said"),
+    [
+        ({"purpose": ""}, "__all__", "Say what these people opted in to."),
+        ({"file": ""}, "file", "This field is required."),
+        ({"label": ""}, "label", "This field is required."),
+        ({"file": SimpleUploadedFile("empty.csv", b"")}, "file", "The submitted file is empty."),
+    ],
+)
+def test_a_form_that_is_not_filled_in_says_what_is_missing(
+    upload: Upload, cells: dict[str, Any], field: str, said: str
+) -> None:
+    answer = upload(GOOD, **cells)
+    assert said in errors(answer)[field]
+    assert said in text(answer)
+    assert not ListImport.objects.exists()
+
+
+def test_the_name_of_the_file_is_kept_nowhere(upload: Upload) -> None:
+    answer = upload(GOOD, name="+12125550123 Ada.csv")
+    kept = ListImport.objects.values().get()
+    assert "Ada" not in text(answer) + str(kept | {"content": ""})
+    assert "5550123" not in text(answer)
+
+
+@pytest.mark.parametrize("role", roles.ROLES)
+def test_only_a_subscriber_manager_brings_a_list(
+    upload: Upload, signed_in: Browser, role: str
+) -> None:
+    may = role == roles.SUBSCRIBER_MANAGER
+    answer = upload(GOOD, by=signed_in(role))
+    assert answer.status_code == (200 if may else 403)
+    assert ListImport.objects.exists() == may
+
+
+def test_a_stranger_brings_nothing(upload: Upload) -> None:
+    answer = upload(GOOD, by=Client())
+    assert "sign-in" in answer.redirect_chain[-1][0]
+    assert not ListImport.objects.exists()
+
+
+# --- the report --------------------------------------------------------------------------------
+
+
+def test_a_list_that_waits_says_so(clerk: Client, bring: TakeIn) -> None:
+    shown = text(clerk.get(page_of(bring(GOOD))))
+    assert "The list is being taken in" in shown
+    assert "0 / 1" in shown
+
+
+def test_the_report_counts_every_fate_and_shows_numbers_masked(
+    clerk: Client, take_in: TakeIn
+) -> None:
+    row = {"phone": ADA, "opted_in_at": "2026-10-01", "first_name": "Ada", "Email": "a@b.example"}
+    brought = take_in(as_csv(row, row, row, {**row, "opted_in_at": ""}, {**row, "phone": "2 or 3"}))
+    answer = clerk.get(page_of(brought))
+    shown = text(answer)
+    assert "1 accepted, 2 merged, 2 refused" in shown
+    counted = [(reason["fate"], reason["count"]) for reason in answer.context["reasons"]]
+    assert counted == [("accepted", 1), ("merged", 2), ("refused", 1), ("refused", 1)]
+    assert lists.NO_DATE in shown
+    assert shown.count("+1 ••• ••• ••23") == 3
+    assert "Email" in shown
+    assert "finished" in shown
+    secrets = ("5550123", "Ada", "a@b.example", "2 or 3")
+    assert not [secret for secret in secrets if secret in shown]
+
+
+def test_the_report_shows_the_first_remarks_only(clerk: Client, take_in: TakeIn) -> None:
+    brought = take_in(b"phone\n" + b"nobody\n" * (admin.ROWS_SHOWN + 1))
+    answer = clerk.get(page_of(brought))
+    assert [row.line for row in answer.context["rows"]] == list(range(2, admin.ROWS_SHOWN + 2))
+    assert f"{admin.ROWS_SHOWN + 1} refused" in text(answer)
+
+
+@pytest.mark.parametrize("role", roles.ROLES)
+def test_only_some_roles_read_reports(signed_in: Browser, take_in: TakeIn, role: str) -> None:
+    brought, client = take_in(GOOD), signed_in(role)
+    for path in (LISTS, page_of(brought)):
+        assert client.get(path).status_code == (200 if role in SEE else 403)
+
+
+@pytest.mark.parametrize("act", ["change/", "delete/"])
+def test_a_list_is_not_changed_or_deleted(clerk: Client, take_in: TakeIn, act: str) -> None:
+    brought = take_in(GOOD)
+    answer = clerk.post(f"{LISTS}{brought.pk}/{act}", {"label": "other", "post": "yes"})
+    assert answer.status_code == 403
+    assert ListImport.objects.get().label == "shop export"
+
+
+def test_the_page_of_thirty_lists_costs_as_many_statements_as_of_three(
+    clerk: Client, bring: TakeIn
+) -> None:
+    clerk.get(LISTS)
+    costs = []
+    for more in (3, 27):
+        for _time in range(more):
+            bring(GOOD)
+        with CaptureQueriesContext(connection) as statements:
+            clerk.get(LISTS)
+        costs.append(len(statements))
+    assert costs[0] == costs[1]
+
+
+def test_a_long_report_costs_as_many_statements_as_a_short_one(
+    clerk: Client, take_in: TakeIn
+) -> None:
+    costs = []
+    for rows in (1, 3, 30):
+        brought = take_in(b"phone\n" + b"nobody\n" * rows)
+        with CaptureQueriesContext(connection) as statements:
+            clerk.get(page_of(brought))
+        costs.append(len(statements))
+    assert costs[1] == costs[2]
