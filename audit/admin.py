@@ -16,7 +16,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from audit import backoffice, checkpoints, clock, operators, verifier
+from audit import backoffice, checkpoints, clock, operators
 from audit.backoffice import ReadOnly
 from audit.models import Authenticator, Checkpoint, Entry, Operator
 from audit.roles import ROLES
@@ -26,6 +26,8 @@ admin.site.unregister(Group)
 
 class OperatorForm(forms.ModelForm):
     """An operator's name, roles and, when new, first password."""
+
+    acting: Operator | None = None
 
     roles = forms.MultipleChoiceField(
         choices=[(role, role) for role in ROLES], widget=forms.CheckboxSelectMultiple
@@ -51,9 +53,11 @@ class OperatorForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if self.instance == self.acting and self.instance.lacks(cleaned.get("roles", [])):
+            self.add_error("roles", _("Another administrator has to give you a role."))
         if cleaned.get("password"):
             try:
-                named = Operator(username=cleaned.get("username", ""))
+                named = Operator(username=cleaned.get("username") or self.instance.username)
                 validate_password(cleaned["password"], named)
             except ValidationError as weak:
                 self.add_error("password", weak)
@@ -72,6 +76,17 @@ class OperatorAdmin(ReadOnly):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("audit.change_operator")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A name stands for who acted: it is given once."""
+        return ["username"] if obj else []
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["username", *(["is_active"] if obj else []), "roles", "password"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:  # type: ignore[override]
+        form = super().get_form(request, obj, **options)
+        return type(form.__name__, (form,), {"acting": request.user})
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("audit.reset_operator")
@@ -182,11 +197,7 @@ class EntryAdmin(ReadOnly):
             raise PermissionDenied
         report = None
         if request.method == "POST":
-            report = verifier.verify(
-                checkpoints.export_lines(),
-                key=checkpoints.verifier_key(),
-                checkpoints=checkpoints.outside_notes(),
-            )
+            report = checkpoints.verified()
             backoffice.tell(
                 request, "trail.verified", "trail", ok=report.ok, entries=report.entries
             )

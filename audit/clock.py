@@ -7,5 +7,5 @@ from django.utils import timezone
 
 
 def now() -> datetime:
-    """This instant in UTC. Sign-in codes, sessions and leases never use it."""
+    """This instant in UTC. Codes, sessions and leases never use it."""
     return timezone.now() + settings.DEMO_CLOCK_OFFSET

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -93,6 +94,10 @@ class Operator(Throttled, AbstractBaseUser, PermissionsMixin):  # type: ignore[d
     @property
     def is_staff(self) -> bool:
         return self.is_active
+
+    def lacks(self, roles: Iterable[str]) -> bool:
+        """Whether `roles` hold one that this operator has not."""
+        return not set(roles) <= set(self.groups.values_list("name", flat=True))
 
     @property
     def roles(self) -> str:

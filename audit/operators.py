@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django_otp.util import random_hex
 
@@ -49,11 +50,15 @@ def engage(
 def revise(
     *, operator: Operator, roles: Iterable[str], may_sign_in: bool, by: Actor, at: datetime
 ) -> None:
-    """Give an operator exactly these roles, and let them in or not. Raises UnknownRole."""
+    """Give an operator exactly these roles, and let them in or not.
+
+    Nobody gives a role to themselves. Raises UnknownRole, ValidationError.
+    """
     groups = _groups(roles)
+    if by == operator and operator.lacks(roles):
+        raise ValidationError("Another administrator has to give you a role.")
     operator.is_active = may_sign_in
-    operator.full_clean()
-    operator.save()
+    operator.save(update_fields=["is_active"])
     operator.groups.set(groups)
     facts = {"roles": [group.name for group in groups], "may_sign_in": may_sign_in}
     _tell("operator.revised", operator, by, at, **facts)

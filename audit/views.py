@@ -10,7 +10,7 @@ import segno
 from django.conf import settings
 from django.contrib import auth, messages
 from django.contrib.auth.forms import PasswordChangeForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import mark_safe
@@ -123,7 +123,7 @@ def _let_in(request: HttpRequest, operator: Operator, device: Authenticator) -> 
     auth.login(request, operator, backend=settings.AUTHENTICATION_BACKENDS[0])
     django_otp.login(request, device)
     signing_in.tell_signed_in(operator, clock.now())
-    return redirect(wanted)
+    return HttpResponseRedirect(wanted)
 
 
 @require_POST

@@ -23,7 +23,7 @@ from consent.models import Consent
 Status = Campaign.Status
 
 
-class Act:
+class Button:
     """A button on a campaign's page: a permission, a verb, and when it makes sense."""
 
     def __init__(
@@ -48,20 +48,20 @@ def release(*, campaign: Campaign, by: Any, at: Any) -> None:
 
 
 ACTS = {
-    "check": Act(
+    "check": Button(
         _("Have it checked"), "check", dispatch.check, _("Nothing stands against it."), Status.DRAFT
     ),
-    "approve": Act(
+    "approve": Button(
         _("Approve"), "approve", dispatch.approve, _("Approved as it stands now."), Status.CHECKED
     ),
-    "launch": Act(
+    "launch": Button(
         _("Launch"), "launch", release, _("Launched, or scheduled for its start."), Status.APPROVED
     ),
-    "pause": Act(
+    "pause": Button(
         _("Pause"), "halt", dispatch.pause, _("Paused. Nothing more leaves."), Status.SENDING
     ),
-    "resume": Act(_("Resume"), "launch", dispatch.resume, _("Being sent again."), Status.PAUSED),
-    "cancel": Act(
+    "resume": Button(_("Resume"), "launch", dispatch.resume, _("Being sent again."), Status.PAUSED),
+    "cancel": Button(
         _("Cancel"),
         "halt",
         dispatch.cancel,
@@ -76,6 +76,9 @@ ACTS = {
 }
 
 
+LAST_YEAR = 2199
+
+
 class CampaignForm(forms.ModelForm):
     class Meta:
         model = Campaign
@@ -86,6 +89,8 @@ class CampaignForm(forms.ModelForm):
         starts_at, deadline = cleaned.get("starts_at"), cleaned.get("deadline")
         if starts_at and deadline and deadline <= starts_at:
             self.add_error("deadline", _("The deadline must be after the start."))
+        if deadline and deadline.year > LAST_YEAR:
+            self.add_error("deadline", _("The deadline lies too far ahead."))
         return cleaned
 
 
@@ -238,6 +243,7 @@ class MessageAdmin(ReadOnly):
 @admin.register(Reply)
 class ReplyAdmin(ReadOnly):
     list_display = ["received_at", "masked_number", "intent", "sender"]
+    list_select_related = ["sender"]  # nullable, so Django would not join it by itself
     list_filter = ["intent"]
     fields = ["received_at", "masked_number", "intent", "sender", "text"]
     ordering = ["-received_at"]

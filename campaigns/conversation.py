@@ -21,26 +21,19 @@ HELP = "{business}: help at {help}. Msg & data rates may apply. Reply STOP to ca
 RESTORED = "{business}: you are subscribed again. Reply HELP for help, STOP to cancel."
 
 
-class UnknownSender(Exception):
-    """A message to a sender that is not ours."""
-
-
 @transaction.atomic
 def receive(inbound: Inbound, *, at: datetime) -> Reply | None:
     """Keep a message from a person and act on it, in one transaction; None if it came before.
 
-    An opt-out takes effect here, whoever wrote it and whether or not we ever wrote to them.
-    Raises UnknownSender.
+    An opt-out takes effect here, whoever wrote it, whether or not we ever wrote to them, and even
+    if the sender it was written to is not registered here.
     """
-    sender = Sender.objects.filter(address=inbound.sender).first()
-    if sender is None:
-        raise UnknownSender
     reading = replies.read(inbound.text)
     index = blind_index.of(_e164(inbound.number))
     reply, is_new = Reply.objects.get_or_create(
         provider_id=inbound.provider_id,
         defaults={
-            "sender": sender,
+            "sender": Sender.objects.filter(address=inbound.sender).first(),
             "number": inbound.number,
             "number_index": index,
             "text": inbound.text[:1600],
@@ -98,6 +91,8 @@ def _start(reply: Reply, at: datetime) -> int:
 
 def _answer(reply: Reply, wording: str, at: datetime) -> None:
     """Put an answer into the queue; it goes out though the number has just been suppressed."""
+    if reply.sender is None:
+        return
     Message.objects.create(
         reply=reply,
         body=wording.format(business=settings.BUSINESS_NAME, help=settings.BUSINESS_HELP),

@@ -26,7 +26,7 @@ from campaigns.gateways.wire import wire
 from campaigns.models import Attempt, Message, Sender
 from config.encryption.ring import CannotDecrypt
 from consent import ledger
-from consent.models import Suppression
+from consent.models import Subscriber, Suppression
 
 Status = Message.Status
 Outcome = Attempt.Outcome
@@ -40,8 +40,9 @@ def turn(*, at: datetime) -> int:
     if claimed is None:
         return 0
     taken, by_claim = claimed
+    since = time.monotonic()
     attempts = fence.pass_claim(claim=by_claim, at=at)
-    settle(called=call(attempts), at=at)
+    settle(called=call(attempts, since=since), at=at)
     return taken
 
 
@@ -85,12 +86,16 @@ class Called:
     refusal: NotSent | None = None
 
 
-def call(attempts: Sequence[Attempt]) -> list[Called]:
-    """Hand every attempt to its gateway, many at a time, with no database connection in use."""
-    until = time.monotonic() + settings.LEASE.total_seconds() / 2
+def call(attempts: Sequence[Attempt], *, since: float | None = None) -> list[Called]:
+    """Hand every attempt to its gateway, many at a time, with no database connection in use.
+
+    `since` is the monotonic time, in seconds, at which their fence was asked. A worker that stood
+    still since then hands nothing over: its messages may be another's by now.
+    """
+    fenced = time.monotonic() if since is None else since
 
     async def hand_over(client: aiohttp.ClientSession, attempt: Attempt) -> str:
-        if time.monotonic() > until:
+        if time.monotonic() - fenced > settings.LEASE.total_seconds() / 2:
             raise NotSent("the worker stood still past half its lease")
         gateway = GATEWAYS[_sender(attempt.message).gateway]
         return str(await gateway.send(client, _outgoing(attempt)))
@@ -103,6 +108,7 @@ def _sender(message: Message) -> Sender:
     if message.campaign is not None:
         return message.campaign.sender
     assert message.reply is not None  # the database says so
+    assert message.reply.sender is not None  # the fence lets none pass without
     return message.reply.sender
 
 
@@ -181,6 +187,7 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
     if not called:
         return
     fates = [(one, _fate(one, at)) for one in called]
+    _hold_opted_out(called)
     with connection.cursor() as cursor:
         cursor.executemany(SETTLE_MESSAGE, [_message_row(one, fate, at) for one, fate in fates])
         cursor.executemany(SETTLE_ATTEMPT, [_attempt_row(one) for one in called])
@@ -204,9 +211,10 @@ def _fate(one: Called, at: datetime) -> Fate:
 
 def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
     reason = f"The provider did not take it ({refusal.code})."
-    if refusal.permanent or attempt.number > len(BACKOFF):
+    if refusal.permanent:
         return Fate(Status.REFUSED, reason)
-    again_at = at + max(refusal.retry_after, BACKOFF[attempt.number - 1])
+    wait = BACKOFF[min(attempt.number, len(BACKOFF)) - 1]
+    again_at = at + max(refusal.retry_after, wait)
     if again_at >= attempt.message.not_after:
         return Fate(Status.REFUSED, reason)
     return Fate(Status.WAITING, reason, due_at=again_at)
@@ -232,6 +240,13 @@ def _attempt_row(one: Called) -> list[Any]:
 def _stored(key: uuid.UUID) -> Any:
     """A UUID as this database keeps it."""
     return Attempt._meta.pk.get_db_prep_value(key, connection)
+
+
+def _hold_opted_out(called: Sequence[Called]) -> None:
+    """Lock those people in the common order, before their messages and before any is withdrawn."""
+    refused = (one.attempt.message for one in called if one.refusal and one.refusal.opted_out)
+    people = [message.subscriber_id for message in refused if message.subscriber_id]
+    list(Subscriber.objects.filter(pk__in=people).in_lock_order().values_list("pk"))
 
 
 def _believe_refusals(called: Sequence[Called], at: datetime) -> None:

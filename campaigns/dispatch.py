@@ -62,10 +62,13 @@ def draft(
 
 @transaction.atomic
 def edit(*, campaign: Campaign, by: Operator, at: datetime, **changes: Any) -> None:
-    """Change a campaign that is not being sent; it is a draft again and its approvals are void.
+    """Change a campaign that is not being sent; it is a draft again, to be checked and approved.
 
-    Raises StepRefused, ValidationError.
+    An approval holds for the content it was given for, and for no other. Without changes nothing
+    happens. Raises StepRefused, ValidationError.
     """
+    if not changes:
+        return
     _lock(campaign)
     if campaign.status not in Campaign.EDITABLE:
         raise StepRefused("This campaign has been launched and cannot be changed any more.")
@@ -106,7 +109,7 @@ def check(*, campaign: Campaign, by: Actor, at: datetime) -> None:
 def approve(*, campaign: Campaign, by: Operator, at: datetime) -> None:
     """A second person's word for exactly this content. Raises StepRefused."""
     _lock(campaign)
-    if by.pk in (campaign.author_id, campaign.edited_by_id):
+    if by.pk in campaign.writers():
         raise StepRefused("A campaign is approved by someone who did not write or edit it.")
     _require(campaign, Status.APPROVED)
     Approval.objects.get_or_create(

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from audit import merkle, trail
 from campaigns import quiet_hours
-from campaigns.models import Attempt, Campaign, Message
+from campaigns.models import Attempt, Campaign, Message, Sender
 from consent.models import Area, Consent, Purpose, Subscriber
 
 Status = Message.Status
@@ -51,6 +51,7 @@ class Facts:
 
     at: datetime
     statuses: dict[int, str]
+    senders: dict[int, Sender]
     permitted: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
@@ -73,10 +74,11 @@ def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
 
 def _held(claim: uuid.UUID) -> list[Message]:
     held = Message.objects.filter(claim=claim, status=Status.CLAIMED, lease_until__gt=Now())
+    campaigns = held.exclude(campaign=None).values_list("campaign_id", flat=True)
+    _hold_campaigns(set(campaigns))  # campaigns before messages, as cancel locks them
     related = ("campaign__purpose", "campaign__sender", "subscriber__area", "reply__sender")
     locked = held.select_related(*related).select_for_update(of=("self",))
     messages = list(locked.order_by("id"))
-    _hold_campaigns({m.campaign_id for m in messages if m.campaign_id})
     people = [m.subscriber_id for m in messages if m.subscriber_id]
     list(Subscriber.objects.filter(pk__in=people).in_lock_order().values_list("pk"))
     return messages
@@ -100,6 +102,7 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     facts = Facts(
         at=at,
         statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
+        senders=Sender.objects.in_bulk({_sender_id(m) for m in messages}),
         permitted=set(
             Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", flat=True)
         ),
@@ -107,6 +110,13 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     )
     _count(facts, messages)
     return facts
+
+
+def _sender_id(message: Message) -> int | None:
+    if message.campaign is not None:
+        return message.campaign.sender_id
+    assert message.reply is not None  # the database says so
+    return message.reply.sender_id
 
 
 def _windows(areas: Iterable[Area], at: datetime) -> dict[int, quiet_hours.Window]:
@@ -145,14 +155,14 @@ def _verdict(message: Message, facts: Facts) -> Verdict:
     if facts.at >= message.not_after:
         return Verdict(Status.EXPIRED, TOO_LATE)
     if message.campaign is None:
-        return _verdict_on_answer(message)
+        return _verdict_on_answer(message, facts)
     return _verdict_on_campaign(message, message.campaign, facts)
 
 
-def _verdict_on_answer(message: Message) -> Verdict:
+def _verdict_on_answer(message: Message, facts: Facts) -> Verdict:
     """An answer to a person's own reply needs no consent and no hour, only a sender of ours."""
-    assert message.reply is not None  # the database says so
-    if message.reply.sender.verified_at is None:
+    sender = facts.senders.get(_sender_id(message) or 0)
+    if sender is None or sender.verified_at is None:
         return Verdict(Status.BLOCKED, SENDER)
     return PASS
 
@@ -166,7 +176,7 @@ def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> 
         return Verdict(Status.WAITING, NOT_NOW, due_at=message.due_at)
     if message.consent_id not in facts.permitted:
         return Verdict(Status.BLOCKED, NO_PERMISSION)
-    if not campaign.sender.may_reach(message.subscriber.area.country):
+    if not facts.senders[campaign.sender_id].may_reach(message.subscriber.area.country):
         return Verdict(Status.BLOCKED, SENDER)
     window = facts.windows[message.subscriber.area_id]
     if not window.open:

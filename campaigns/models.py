@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from audit.models import Entry
 from config.encryption import blind_index
 from config.encryption.fields import EncryptedText
 from consent import numbers
@@ -165,7 +166,15 @@ class Campaign(models.Model):
     def standing_approval(self) -> "Approval | None":
         """The approval of exactly this content by someone who did not write it, if there is one."""
         given = self.approvals.filter(content_hash=self.content_hash)
-        return given.exclude(by__in=[self.author_id, self.edited_by_id]).first()
+        return given.exclude(by__in=self.writers()).first()
+
+    def writers(self) -> set[int]:
+        """Everyone who ever wrote or edited it, by the trail; none of them may approve it."""
+        told = Entry.objects.filter(
+            subject=f"campaign:{self.pk}", verb__in=["campaign.drafted", "campaign.edited"]
+        )
+        actors = told.values_list("actor", flat=True)
+        return {int(actor.removeprefix("operator:")) for actor in actors}
 
     def counts(self) -> dict[str, int]:
         """How many messages stand in which status."""
@@ -216,7 +225,7 @@ class Reply(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider_id = models.CharField(max_length=64, unique=True)
-    sender = models.ForeignKey(Sender, on_delete=models.PROTECT)
+    sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT)
     number = EncryptedText()
     number_index = models.CharField(max_length=blind_index.LENGTH, db_index=True, editable=False)
     text = EncryptedText(blank=True)
@@ -236,9 +245,12 @@ class Reply(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, at: datetime) -> Self:
-        """Waiting, with its time come, and its campaign being sent."""
+        """Waiting, with its time come, and its campaign being sent, or cancelled meanwhile.
+
+        What a dying worker gave back to a cancelled campaign is put down at the fence.
+        """
         due = self.filter(status=Message.Status.WAITING, due_at__lte=at)
-        return due.filter(Q(campaign=None) | Q(campaign__status=Campaign.Status.SENDING))
+        return due.filter(Q(campaign=None) | Q(campaign__status__in=Message.CLAIMABLE))
 
     def abandoned(self) -> Self:
         """In the hands of a worker whose lease is over, by the database's clock."""
@@ -266,6 +278,7 @@ class Message(models.Model):
         CANCELLED = "cancelled", _("cancelled")
 
     HELD: ClassVar = [Status.CLAIMED, Status.CALLING]
+    CLAIMABLE: ClassVar = [Campaign.Status.SENDING, Campaign.Status.CANCELLED]
     UNDECIDED: ClassVar = [Status.WAITING, Status.CLAIMED, Status.CALLING]
     MAY_HAVE_ARRIVED: ClassVar = [
         Status.CALLING,

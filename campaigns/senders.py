@@ -7,14 +7,19 @@ from django.db import transaction
 from audit import trail
 from audit.trail import Actor
 from campaigns.models import Sender
+from consent import numbers
+from consent.numbers import NumberRefused, Reason
 
 
 @transaction.atomic
 def register(
     *, address: str, gateway: Sender.Gateway, countries: str, by: Actor, at: datetime
 ) -> Sender:
-    """A sender that may not be used before it is verified. Raises ValidationError."""
-    sender = Sender(address=address, gateway=gateway, countries=countries.upper())
+    """A sender that may not be used before it is verified. Raises ValidationError.
+
+    A number is kept in E.164, as providers name it; short codes and names are kept as they are.
+    """
+    sender = Sender(address=_address(address), gateway=gateway, countries=countries.upper())
     sender.full_clean()
     sender.save()
     _tell("sender.registered", sender, by, at)
@@ -35,6 +40,15 @@ def retire(*, sender: Sender, by: Actor, at: datetime) -> None:
     sender.verified_at = None
     sender.save(update_fields=["verified_at"])
     _tell("sender.retired", sender, by, at)
+
+
+def _address(written: str) -> str:
+    try:
+        return numbers.parse(written).e164
+    except NumberRefused as refusal:
+        if refusal.reason == Reason.TOLL_FREE:  # no recipient, but a usual sender
+            return "+1" + "".join(sign for sign in written if sign.isdigit())[-10:]
+        return written.strip()
 
 
 def _tell(verb: str, sender: Sender, by: Actor, at: datetime) -> None:

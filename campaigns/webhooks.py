@@ -53,6 +53,4 @@ def inbound(request: HttpRequest) -> HttpResponse:
         conversation.receive(twilio.read_inbound(request.POST), at=clock.now())
     except KeyError:
         return HttpResponseBadRequest("MessageSid, From and To are wanted.")
-    except conversation.UnknownSender:
-        return HttpResponseBadRequest("To is no sender of ours.")
     return HttpResponse(NO_ANSWER, content_type="text/xml")

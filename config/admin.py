@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-STOCK_PASSWORD_PAGES = {"password_change", "password_change_done"}
+CLOSED = {"password_change", "password_change_done", "view_on_site"}
 
 
 class BackOffice(AdminSite):
@@ -32,12 +32,8 @@ class BackOffice(AdminSite):
         return HttpResponseRedirect(f"{resolve_url('sign_in')}?{query}")
 
     def get_urls(self) -> list[Any]:
-        """Without the stock password pages: ours tells the trail."""
-        return [
-            url
-            for url in super().get_urls()
-            if getattr(url, "name", None) not in STOCK_PASSWORD_PAGES
-        ]
+        """Without the stock password pages, since ours tell the trail, and a door to any row."""
+        return [url for url in super().get_urls() if getattr(url, "name", None) not in CLOSED]
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

@@ -210,6 +210,8 @@ BUSINESS_NAME = text("BUSINESS_NAME", "" if PRODUCTION else "Harbor Coffee") or 
 BUSINESS_HELP = text("BUSINESS_HELP", "harbor.example/help")
 TWILIO_ACCOUNT_SID = text("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = text("TWILIO_AUTH_TOKEN")
+if PRODUCTION and not (TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN):
+    refuse("TWILIO_AUTH_TOKEN", "or TWILIO_ACCOUNT_SID is not set; no STOP could be believed.")
 TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=("https://",))
 GATEWAY_TIMEOUT = number("GATEWAY_TIMEOUT", 10, least=0.1)  # seconds, for one call in all
 GATEWAY_CONCURRENCY = int(number("GATEWAY_CONCURRENCY", 100, least=1))  # calls at once, per worker
@@ -307,6 +309,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_AGE = 60 * 60  # an hour without a click ends it: NIST SP 800-63B-4, AAL2
 SESSION_SAVE_EVERY_REQUEST = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -333,8 +336,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
-FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_HANDLERS = ["config.uploads.InMemory"]
 
 # --- logs: one line each, numbers masked -------------------------------------------------------
 LOG_LEVEL = text("LOG_LEVEL", "INFO")

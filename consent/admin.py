@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from audit import backoffice, clock
+from audit import backoffice, clock, trail
 from audit.backoffice import ReadOnly
 from consent import ledger, lists, numbers, purposes, rows
 from consent.models import (
@@ -232,8 +232,16 @@ class ListForm(forms.ModelForm):
         model = ListImport
         fields = ["kind", "purpose", "label", "method", "country"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "method" in self.fields:
+            known = [choice for choice in Method.choices if choice[0] != Method.RESTORED]
+            self.fields["method"].choices = known  # type: ignore[attr-defined]
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if trail.looks_personal(cleaned.get("label", "")):
+            self.add_error("label", _("A label names a list, not a person or a number."))
         if "file" in cleaned:
             self._read(cleaned["file"])
         return cleaned
@@ -301,7 +309,8 @@ class ListImportAdmin(ReadOnly):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        reported = ImportRow.objects.filter(list_import__pk=object_id)
+        known = self.get_object(request, object_id)
+        reported = ImportRow.objects.filter(list_import=known)
         reasons = (
             reported.values("fate", "reason").annotate(count=Count("pk")).order_by("fate", "-count")
         )

@@ -84,12 +84,15 @@ def _known(purpose: Purpose, indexes: Iterable[str]) -> _Known:
     closed = sorted(
         (c for c in consents if c.withdrawn_at), key=lambda c: c.withdrawn_at or c.given_at
     )
-    refused = Suppression.objects.standing().filter(Q(purpose=None) | Q(purpose=purpose), **among)
+    ever = Suppression.objects.filter(Q(purpose=None) | Q(purpose=purpose), **among)
+    withdrawn = {c.subscriber.number_index: c.withdrawn_at for c in closed if c.withdrawn_at}
+    for index, at in ever.values_list("number_index", "at"):
+        withdrawn[index] = max(at, withdrawn.get(index, at))
     return _Known(
         subscribers=people,
-        refused=set(refused.values_list("number_index", flat=True)),
+        refused=set(ever.standing().values_list("number_index", flat=True)),
         open={c.subscriber.number_index: c for c in consents if not c.withdrawn_at},
-        withdrawn={c.subscriber.number_index: c.withdrawn_at for c in closed if c.withdrawn_at},
+        withdrawn=withdrawn,
     )
 
 
@@ -124,6 +127,7 @@ def _decide(
     withdrawn_at = known.withdrawn.get(opt_in.index)
     if withdrawn_at and opt_in.given_at <= withdrawn_at:
         return Outcome(Fate.REFUSED, WITHDRAWN_SINCE)
+    _widen(known.subscribers.get(opt_in.index), areas[opt_in])
     if standing := known.open.get(opt_in.index):
         return _merge(known, standing, opt_in)
     subscriber = known.subscribers.get(opt_in.index) or _add_subscriber(
@@ -133,6 +137,24 @@ def _decide(
     known.open[opt_in.index] = consent
     known.new_consents.append(consent)
     return Outcome(Fate.ACCEPTED)
+
+
+def _widen(person: Subscriber | None, area: Area) -> None:
+    """A person of whom a list knows another address may be in either place; the strictest holds."""
+    if person is None or person._state.adding or person.area.covers(area):
+        return
+    both = places.Place(
+        country=person.area.country,
+        region=area.region or person.area.region,
+        states=_united(person.area.candidate_states, area.candidate_states),
+        zones=_united(person.area.candidate_zones, area.candidate_zones),
+    )
+    person.area = _area(both)
+    person.save(update_fields=["area"])
+
+
+def _united(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*some, *others}))
 
 
 def _merge(known: _Known, standing: Consent, opt_in: OptIn) -> Outcome:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.functional import cached_property
 
@@ -19,6 +20,7 @@ from consent.numbers import Number, NumberRefused
 from consent.wording import fingerprint
 
 CHUNK = 500
+SET_BY_US = ["content", "columns_left_out", "imported_by", "created_at", "finished_at"]
 LARGEST = 10 * 1024 * 1024  # bytes
 
 NOT_AGREED = "The row says that this person did not agree to messages."
@@ -49,12 +51,16 @@ def bring(
     method: Method = Method.WEB_FORM,
     country: str = "US",
 ) -> ListImport:
-    """Keep a list, encrypted, until it has been taken in. Raises rows.NotAList, in words."""
+    """Keep a list, encrypted, until it has been taken in.
+
+    Raises rows.NotAList for what is no list, ValidationError for a label or country that will not
+    do.
+    """
     if len(raw) > LARGEST:
         raise rows.NotAList("The file is larger than 10 MB. Split it and bring its parts.")
     content = rows.text_of(raw)
     table = rows.read(content)
-    brought = ListImport.objects.create(
+    brought = ListImport(
         kind=kind,
         purpose=purpose,
         label=label,
@@ -62,13 +68,21 @@ def bring(
         country=country,
         content=content,
         lines=len(table.rows),
-        columns_left_out=list(table.left_out),
+        columns_left_out=[_impersonal(heading) for heading in table.left_out],
         imported_by=by if isinstance(by, Operator) else None,
         created_at=at,
     )
+    brought.full_clean(exclude=SET_BY_US)
+    if trail.looks_personal(label):
+        raise ValidationError({"label": "A label names a list, not a person or a number."})
+    brought.save()
     facts = {"kind": kind, "lines": brought.lines, "columns_left_out": len(table.left_out)}
     trail.record(verb="list.brought", subject=f"list:{brought.pk}", by=by, at=at, facts=facts)
     return brought
+
+
+def _impersonal(heading: str) -> str:
+    return "…" if trail.looks_personal(heading) else heading
 
 
 def take(*, brought: ListImport, by: Actor, at: datetime) -> Iterator[int]:

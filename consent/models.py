@@ -61,13 +61,6 @@ class Purpose(models.Model):
         return timedelta(days=7 if self.period == self.Period.WEEK else 30)
 
 
-class NoticeQuerySet(models.QuerySet["Notice"]):
-    def in_force(self, purpose: Purpose, *, language: str, at: datetime) -> "Notice | None":
-        """The wording that was shown at that time, if one was."""
-        shown = self.filter(purpose=purpose, language=language, shown_from__lte=at)
-        return shown.order_by("-shown_from").first()
-
-
 class Notice(models.Model):
     """One exact wording that people were shown; never changed, never deleted."""
 
@@ -78,8 +71,6 @@ class Notice(models.Model):
     fingerprint = models.CharField(max_length=64, editable=False)
     shown_from = models.DateTimeField()
     published_at = models.DateTimeField()
-
-    objects: ClassVar[NoticeQuerySet] = NoticeQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
@@ -121,6 +112,12 @@ class Area(models.Model):
 
     def __str__(self) -> str:
         return f"{self.country} {self.states or self.region}".strip()
+
+    def covers(self, other: "Area") -> bool:
+        """Whether everywhere that `other` may be is also in here."""
+        return set(other.candidate_states) <= set(self.candidate_states) and set(
+            other.candidate_zones
+        ) <= set(self.candidate_zones)
 
     @property
     def candidate_states(self) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ DATE_FORMATS = (
     "%d.%m.%Y",
 )
 LONGEST_NAME = 60
+LONGEST_HEADING = 80
+YEARS = range(1990, 2200)  # what a text message can have been agreed to in
 UNCLOSED = "From line {line} on, a quotation mark is never closed. Export the list again."
 FORMULA = re.compile(r"\A[=+\-@\t\r]")
 
@@ -62,6 +64,8 @@ def read(content: str) -> Table:
     delimiter = _delimiter(content)
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     headings = [heading.strip() for heading in next(_without_faults(reader), [])]
+    if any(len(heading) > LONGEST_HEADING or "\n" in heading for heading in headings):
+        raise NotAList("The first line does not name the columns; is a quotation mark left open?")
     columns = [COLUMN_OF.get(heading.casefold(), "") for heading in headings]
     if "phone" not in columns:
         raise NotAList(
@@ -119,10 +123,9 @@ def instant(written: str) -> datetime | None:
             found = datetime.strptime(written, form)  # noqa: DTZ007 - the zone is set below
         except ValueError:
             continue
-        try:
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except OverflowError:  # in UTC it lies outside the calendar
+        if found.year not in YEARS:
             return None
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     return None
 
 

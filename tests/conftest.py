@@ -112,9 +112,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     migrations wrote.
     """
     server, pristine = os.environ["DATABASE_URL"], f"{_name()}_pristine"
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+    with django_db_blocker.unblock():
         connection.close()
         services.copy_database(server, _name(), pristine)
+    with pytest.MonkeyPatch.context() as patch:
 
         def restore(case: TransactionTestCase) -> None:
             connections.close_all()

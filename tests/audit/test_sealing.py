@@ -463,11 +463,41 @@ def test_a_tail_that_was_cut_and_grew_again_is_found(
     assert "there are two histories" in str(refusal.value)
 
 
-def test_without_checkpoints_outside_a_cut_tail_cannot_be_seen(
-    sealed_trail: None, tamper: Tamper, settings: LazySettings
+def test_a_trail_without_checkpoints_outside_is_not_called_whole(
+    sealed_trail: None, settings: LazySettings
 ) -> None:
-    tamper(*CUT)
     settings.CHECKPOINT_DIRS = []
+    with pytest.raises(CommandError, match="no checkpoint stands outside the database"):
+        call_command("verify_trail", stdout=io.StringIO())
+
+
+def test_an_unsealed_entry_that_was_changed_is_found(
+    sealed_trail: None, tell: Tell, tamper: Tamper
+) -> None:
+    entry = tell()
+    tamper(f"UPDATE audit_entry SET verb = 'consent.opened' WHERE id = {entry.pk}")
+    with pytest.raises(CommandError, match=f"entry {entry.pk} is not what was written"):
+        call_command("verify_trail", stdout=io.StringIO())
+
+
+def test_a_detail_that_was_changed_is_found(tell: Tell, seal: Seal) -> None:
+    entry = tell(detail="said so on the phone")
+    seal()
+    detail = entry.detail
+    detail.text = "said the opposite"
+    detail.save()
+    with pytest.raises(CommandError, match=f"detail of entry {entry.pk} is not what"):
+        call_command("verify_trail", stdout=io.StringIO())
+
+
+def test_signed_times_never_go_back_though_a_clock_does(
+    sealed_trail: None, tell: Tell, settle: Settle, at: datetime
+) -> None:
+    tell()
+    settle()
+    later = checkpoints.seal(at=at - timedelta(days=1))
+    assert later is not None
+    assert later.at >= Checkpoint.objects.earliest("size").at
     call_command("verify_trail", stdout=io.StringIO())
 
 

@@ -14,6 +14,7 @@ from tests.campaigns.conftest import (
     GUAM,
     at_once,
     claim,
+    fenced,
     meanwhile,
     message_to,
     new_york,
@@ -91,13 +92,24 @@ def test_nothing_is_taken_of_a_campaign_that_is_halted(person, launched, operato
     assert delivery.claim(at=AT) is None
 
 
-@pytest.mark.parametrize("status", sorted(set(Campaign.Status) - {Campaign.Status.SENDING}))
+NOT_TAKEN_FROM = set(Campaign.Status) - {Campaign.Status.SENDING, Campaign.Status.CANCELLED}
+
+
+@pytest.mark.parametrize("status", sorted(NOT_TAKEN_FROM))
 def test_only_a_campaign_that_is_being_sent_is_taken_from(person, launched, status):
     person()
     launched()
     stamps = ["checked", "approved", "scheduled", "paused", "finished", "cancelled"]
     Campaign.objects.update(status=status, **{f"{name}_at": AT for name in stamps})
     assert delivery.claim(at=AT) is None
+
+
+def test_what_a_dying_worker_gave_back_to_a_cancelled_campaign_is_put_down(person, launched):
+    person()
+    launched()
+    Campaign.objects.update(status=Campaign.Status.CANCELLED, cancelled_at=AT)
+    assert fenced() == []
+    assert Message.objects.get().status == Message.Status.CANCELLED
 
 
 def test_a_resumed_campaign_goes_on(person, launched, operators):

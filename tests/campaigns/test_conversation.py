@@ -8,7 +8,6 @@ from django.db import transaction
 
 from audit.models import Entry
 from campaigns import conversation, delivery
-from campaigns.conversation import UnknownSender
 from campaigns.models import Message, Reply
 from consent import ledger, numbers
 from consent.models import Consent, Method, Purpose, Subscriber, Suppression
@@ -286,14 +285,12 @@ def test_a_replayed_start_does_not_undo_a_later_stop(person):
     assert _permitted() == set()
 
 
-def test_a_message_to_a_sender_that_is_not_ours_is_refused_and_leaves_nothing(person):
+def test_a_stop_to_a_sender_that_is_not_registered_stops_all_the_same(person):
     someone = person()
-    entries = Entry.objects.count()
-    with pytest.raises(UnknownSender):
-        write("STOP", to="+12125550199")
-    assert someone.consents.open().exists()
-    assert not Reply.objects.exists()
-    assert Entry.objects.count() == entries
+    write("STOP", to="+12125550199")
+    assert not someone.consents.open().exists()
+    assert Suppression.objects.standing().exists()
+    assert not Message.objects.exists()  # there is nothing to answer from
 
 
 # --- the account of it -------------------------------------------------------------------------

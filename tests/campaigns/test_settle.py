@@ -89,17 +89,17 @@ def test_nothing_called_leaves_no_entry(db):
 # --- temporary ---------------------------------------------------------------------------------
 
 
-def test_what_was_refused_for_now_waits_longer_each_time_and_then_no_more(attempt):
+def test_what_was_refused_for_now_waits_longer_each_time_until_its_own_end(attempt):
     at, waits = AT, []
-    for _try in range(4):
+    for _try in range(6):
         message = _settle(attempt, NotSent("14107"), at)
         assert (message.status, message.settled_at, message.claim) == (Status.WAITING, None, None)
         waits.append((message.due_at - at).total_seconds())
         at = message.due_at
         attempt = _again(at)
-    assert waits == [2, 10, 60, 600]
-    assert attempt.number == 5
-    assert _settle(attempt, NotSent("14107"), at).status == Status.REFUSED
+    assert waits == [2, 10, 60, 600, 600, 600]
+    end = attempt.message.not_after
+    assert _settle(attempt, NotSent("14107"), end - timedelta(minutes=5)).status == Status.REFUSED
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(30, 30), (1, 2)])

@@ -18,6 +18,8 @@ WRITTEN = {"MessageSid": "SM1", "From": "+12125550123", "To": "+12125550100", "B
 CALLS = [(RECEIPT, TOLD), (INBOUND, WRITTEN)]
 FORM = "application/x-www-form-urlencoded"
 
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture
 def sign(settings):
@@ -208,8 +210,7 @@ def test_a_picture_without_words_is_a_text_that_asks_for_nothing(sender, call, s
     assert Reply.objects.get().intent == "none"
 
 
-def test_a_text_to_a_sender_that_is_not_ours_is_refused(db, call, sign):
+def test_a_text_to_a_sender_that_is_not_registered_is_kept_all_the_same(call, sign):
     answer = call(INBOUND, WRITTEN, sign(INBOUND, WRITTEN))
-    assert answer.status_code == 400
-    assert answer.content == b"To is no sender of ours."
-    assert not Reply.objects.exists()
+    assert answer.status_code == 200
+    assert Reply.objects.get().sender is None

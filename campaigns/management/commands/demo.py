@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from audit import checkpoints, clock, operators, roles, verifier
+from audit import checkpoints, clock, operators, roles
 from audit.models import Authenticator, Entry, Operator
 from campaigns import dispatch, senders
 from campaigns.models import Campaign, Message, Receipt, Reply, Sender
@@ -307,11 +307,7 @@ class Story:
     def sum_up(self, *campaigns: Campaign) -> bool:
         """Both counts side by side, then what must be nought; whether all is as it must be."""
         sealed = checkpoints.seal(at=clock.now())
-        report = verifier.verify(
-            checkpoints.export_lines(),
-            key=checkpoints.verifier_key(),
-            checkpoints=checkpoints.outside_notes(),
-        )
+        report = checkpoints.verified()
         figures, promises = self._figures(campaigns), self._promises(campaigns[-1])
         self._print_figures(figures, promises)
         size = sealed.size if sealed else report.sealed

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import clock
@@ -47,6 +48,8 @@ class Command(BaseCommand):
             )
         except (OSError, rows.NotAList) as fault:
             raise CommandError(str(fault)) from None
+        except ValidationError as fault:
+            raise CommandError(" ".join(fault.messages)) from None
 
     def _purpose(self, kind: ListImport.Kind, code: str | None) -> Purpose | None:
         if kind == ListImport.Kind.OPT_OUTS:
