@@ -5,7 +5,7 @@ provider's, which is the only true one.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -193,14 +193,28 @@ def those(found: dict[str, str], statuses: Iterable[str]) -> set[str]:
     return {number for number, status in found.items() if status in wanted}
 
 
-def await_end(stack: Stack, campaign: Campaign, *, leaving: int = 0, seconds: float = 60) -> None:
-    """Wait until all but `leaving` messages are decided and every receipt has been taken in."""
+def await_end(
+    stack: Stack,
+    campaign: Campaign,
+    *,
+    leaving: int = 0,
+    seconds: float = 60,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait until all but `leaving` messages are decided and every receipt has been taken in.
+
+    `meanwhile` is what somebody does at every look, such as a supervisor.
+    """
+
+    def wait(done: Callable[[], bool]) -> None:
+        stack.wait_until(lambda: (meanwhile(), done())[1], seconds)
+
     undecided = campaign.messages.filter(status__in=Message.UNDECIDED)
-    stack.wait_until(lambda: undecided.count() <= leaving, seconds)
-    stack.wait_until(lambda: _is_done(stack), seconds)
+    wait(lambda: undecided.count() <= leaving)
+    wait(lambda: _is_done(stack))
     awaited = Message.objects.filter(status=Status.ACCEPTED)
     unread = Receipt.objects.unread()
-    stack.wait_until(lambda: not unread.exists() and not awaited.exists(), seconds)
+    wait(lambda: not unread.exists() and not awaited.exists())
 
 
 def check_accounts(stack: Stack, campaign: Campaign, audience: Sequence[str]) -> dict[str, str]:

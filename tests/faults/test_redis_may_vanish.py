@@ -79,9 +79,8 @@ def test_redis_may_vanish(own_queue: None, beside: Stack, business: scene.Busine
     time.sleep(1)
     assert campaign.messages.filter(status=Message.Status.WAITING).exists(), "too late to matter"
     with another(beside):
-        supervise(beside)
         scene.misbehave(beside)
-        scene.await_end(beside, campaign)
+        scene.await_end(beside, campaign, meanwhile=lambda: supervise(beside))
         ours = scene.check_accounts(beside, campaign, AUDIENCE)
         assert scene.those(ours, [Message.Status.DELIVERED]) == set(AUDIENCE)
         beside.end()
