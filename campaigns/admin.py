@@ -101,7 +101,7 @@ class CampaignAdmin(ReadOnly):
     list_filter = ["status", "purpose"]
     ordering = ["-id"]
     change_form_template = "admin/campaigns/campaign/change_form.html"
-    shown = ["status", "author", "approved_by", "billed_as"]
+    shown = ["status", "written_by", "approved_by", "billed_as"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("campaigns.add_campaign")
@@ -115,6 +115,11 @@ class CampaignAdmin(ReadOnly):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.shown if obj else []
+
+    @admin.display(description=_("written by"))
+    def written_by(self, campaign: Campaign) -> str:
+        """As text: not everyone who sees a campaign may see the page of an operator."""
+        return str(campaign.author)
 
     @admin.display(description=_("approved by"))
     def approved_by(self, campaign: Campaign) -> str:

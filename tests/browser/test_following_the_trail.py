@@ -1,6 +1,7 @@
 """An auditor, by keyboard at first, reads the trail, follows one subject, and has it verified."""
 
 import pytest
+from playwright.sync_api import expect
 
 from audit import roles
 from tests.browser.journey import Journey
@@ -22,12 +23,14 @@ def sign_in_by_keyboard(journey: Journey) -> None:
     """The first field has the focus; Tab and Enter do the rest."""
     keys = journey.page.keyboard
     journey.go("/admin/audit/entry/")
+    expect(journey.page.locator("#id_username")).to_be_focused()
     keys.type(scene.username(roles.AUDITOR))
     keys.press("Tab")
     keys.type(PASSWORD)
     keys.press("Enter")
     journey.page.wait_for_url("**/sign-in/code/")
     journey.look("code")
+    expect(journey.page.locator("#id_code")).to_be_focused()
     keys.type(journey.code(roles.AUDITOR))
     keys.press("Enter")
     journey.page.wait_for_url("**/admin/audit/entry/")
