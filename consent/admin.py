@@ -317,3 +317,15 @@ class ListImportAdmin(ReadOnly):
         shown = reported.exclude(reason="").order_by("line")
         context = {"reasons": reasons, "rows": shown[:ROWS_SHOWN], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
+
+
+@admin.register(ImportRow)
+class ImportRowAdmin(ReadOnly):
+    list_display = ["line", "shown_as", "fate", "reason"]
+    list_filter = ["fate", "list_import"]
+    ordering = ["list_import", "line"]
+    fields = ["list_import", "line", "shown_as", "fate", "reason"]
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """Reached from a list's report; on the index the rows of all lists would say nothing."""
+        return {}

@@ -356,6 +356,8 @@ class ImportRow(models.Model):
     shown_as = models.CharField(max_length=30, blank=True)
 
     class Meta:
+        verbose_name = _("row of a list")
+        verbose_name_plural = _("rows of lists")
         constraints = [
             models.UniqueConstraint(fields=["list_import", "line"], name="every_line_has_one_fate")
         ]

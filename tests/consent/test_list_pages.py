@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from audit import roles
 from audit.models import Entry, Operator
@@ -134,9 +135,9 @@ def test_a_form_that_is_not_filled_in_says_what_is_missing(
 
 
 def test_the_name_of_the_file_is_kept_nowhere(upload: Upload) -> None:
-    answer = upload(GOOD, name="+12125550123 Ada.csv")
+    answer = upload(GOOD, name="+12125550123 Adalovelace.csv")
     kept = ListImport.objects.values().get()
-    assert "Ada" not in text(answer) + str(kept | {"content": ""})
+    assert "Adalovelace" not in text(answer) + str(kept | {"content": ""})
     assert "5550123" not in text(answer)
 
 
@@ -229,3 +230,17 @@ def test_a_long_report_costs_as_many_statements_as_a_short_one(
             clerk.get(page_of(brought))
         costs.append(len(statements))
     assert costs[1] == costs[2]
+
+
+def test_every_row_of_a_list_can_be_seen_with_its_fate(
+    signed_in: Callable[..., Client], take_in: TakeIn, clock: Any
+) -> None:
+    brought = take_in(b"phone,opted_in_at\nnone,2026-01-01\n+12125550123,2026-01-01\n")
+    client = signed_in(roles.SUBSCRIBER_MANAGER)
+    report = client.get(reverse("admin:consent_listimport_change", args=[brought.pk]))
+    address = f"{reverse('admin:consent_importrow_changelist')}?list_import__id__exact={brought.pk}"
+    assert address in report.content.decode()
+    shown = client.get(address).content.decode()
+    assert "This is not a telephone number." in shown
+    assert "••23" in shown
+    assert "+12125550123" not in shown
