@@ -3,11 +3,13 @@
 Run it isolated, so that nothing beside it can stand in for the standard library:
 
     python -I verifier.py TRAIL.jsonl --key KEYFILE --checkpoints DIR
+    python -I verifier.py --proofs PROOFS.json --key KEYFILE --checkpoints DIR
 
-The format is described in docs/trail-format.md. Each line is read once; a leaf hash and the uid of
-every entry go to temporary files, so a trail from a pipe is checked like one from a disk, whatever
-the order in which checkpoints turn up. Memory holds the checkpoints, at most some tens of megabytes
-of buffers, and one bucket of uids at a time.
+The formats are described in docs/trail-format.md. Each line of a trail is read once; a leaf hash
+and the uid of every entry go to temporary files, so a trail from a pipe is checked like one from a
+disk, whatever the order in which checkpoints turn up. Memory holds the checkpoints, at most some
+tens of megabytes of buffers, and one bucket of uids at a time. A document of proofs of single
+entries, which is read whole, needs no trail beside it.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import re
 import struct
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -36,7 +38,13 @@ LEAF_FIELDS = {"v", "facts", *TEXT_FIELDS}
 ENTRY_FIELDS = {"index", "leaf"}
 DETAIL_FIELDS = {"salt", "text"}
 
+PROOFS_FORMAT = "volens-proofs/1"
+PROOFS_FIELDS = {"format", "checkpoint", "entries", "batched", "not_sealed_yet"}
+PROOF_FIELDS = {"content", "leaf_index", "path"}
+BATCHED_FIELDS = {"entry", "fact", "content", "index", "count", "path"}
+
 LONGEST_LINE = 1 << 20  # bytes, line end included
+LONGEST_PROOFS = 1 << 27  # bytes
 LONGEST_NOTE = 1 << 16  # characters
 MOST_SIGNATURES = 100
 MOST_FINDINGS = 100
@@ -96,6 +104,27 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofsReport:
+    """What the verification of a document of proofs came to."""
+
+    key: str  # the public key, as it was given
+    origin: str = ""  # of the document's checkpoint; "" when that is not genuine
+    size: int = 0  # how many entries that checkpoint attests
+    root: str = ""  # their root, in hexadecimal
+    time: str = ""  # when it was signed, as the signer says; "" when it does not say
+    checkpoints: int = 0  # checkpoints kept outside that have this size and this root
+    entries: int = 0  # entries proved to be among those attested
+    batched: int = 0  # leaves of batches proved to be under a root in the facts of such an entry
+    details: int = 0  # personal details shown that such entries committed to
+    unsealed: int = 0  # entries that the document names as not yet sealed, so not proved
+    findings: tuple[str, ...] = ()  # what is wrong, one sentence each
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
 class VerifierKey:
     """The public half of the key that signs checkpoints."""
 
@@ -126,6 +155,18 @@ def verify(lines: Iterable[bytes], *, key: str, checkpoints: Iterable[str]) -> R
     """
     notes = ((f"outside checkpoint {n}", text) for n, text in enumerate(checkpoints, 1))
     return _verify(lines, key=read_key(key), notes=notes)
+
+
+def verify_proofs(document: bytes, *, key: str, checkpoints: Iterable[str] = ()) -> ProofsReport:
+    """Check a document that proves single entries without the trail they are from.
+
+    `document` is the JSON in UTF-8; `key` is the vkey text; `checkpoints` are signed notes kept
+    outside the database, which must not contradict the one in the document.
+    Raises MalformedError (a ValueError) when the key is unreadable; whatever the document and the
+    checkpoints contain ends up in the report. Source: docs/trail-format.md, RFC 9162 section 2.1.3.
+    """
+    notes = ((f"outside checkpoint {n}", text) for n, text in enumerate(checkpoints, 1))
+    return _verify_proofs(document, key=read_key(key), notes=notes)
 
 
 def verify_inclusion(
@@ -345,9 +386,9 @@ _encode = json.JSONEncoder(
 ).encode
 
 
-def _text_of(line: bytes) -> str:
-    if len(line) > LONGEST_LINE:
-        raise MalformedError(f"longer than {LONGEST_LINE} bytes")
+def _text_of(line: bytes, longest: int = LONGEST_LINE) -> str:
+    if len(line) > longest:
+        raise MalformedError(f"longer than {longest} bytes")
     try:
         return line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -684,11 +725,147 @@ def _in_time_order(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     return [checkpoint for *_, checkpoint in sorted(timed, key=itemgetter(0, 1))]
 
 
+class _Proofs:
+    """One pass over a document of proofs, and what it proves under its checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, findings: _Findings) -> None:
+        self._checkpoint = checkpoint
+        self._findings = findings
+        self._entries: dict[str, dict[str, Any]] = {}  # the facts of each entry proved, by its uid
+        self._batched: set[tuple[str, str, int]] = set()  # leaves proved: entry, fact and index
+        self._counts: dict[tuple[str, str], int] = {}  # of leaves in a batch: entry and fact
+        self._details = 0
+        self._unsealed: set[str] = set()
+
+    def take(self, members: dict[str, Any]) -> None:
+        self._take_each("entries", members, self._take_entry)
+        self._take_each("batched", members, self._take_batched)
+        self._take_each("not_sealed_yet", members, self._take_unsealed)
+        if not self._entries:
+            self._findings.add("nothing is proved: the document holds no entry with a good proof")
+
+    def _take_each(self, name: str, members: dict[str, Any], take: Callable[[Any], None]) -> None:
+        for position, member in enumerate(members[name]):
+            try:
+                take(member)
+            except MalformedError as wrong:
+                self._findings.add(f"{name}[{position}]: {wrong}")
+
+    def _take_entry(self, proof: Any) -> None:
+        if type(proof) is not dict or proof.keys() - {"detail"} != PROOF_FIELDS:
+            raise MalformedError("it does not have exactly the fields of a proof")
+        leaf, attested = proof["content"], self._checkpoint
+        _check_leaf(leaf)
+        if leaf["uid"] in self._entries:
+            raise MalformedError(f"it repeats uid {leaf['uid']}")
+        _check_path(leaf, proof["leaf_index"], attested.size, proof["path"], attested.root)
+        if "detail" in proof:
+            _check_detail(proof["detail"], leaf["commitment"])
+            self._details += 1
+        self._entries[leaf["uid"]] = leaf["facts"]
+
+    def _take_batched(self, proof: Any) -> None:
+        if type(proof) is not dict or proof.keys() != BATCHED_FIELDS:
+            raise MalformedError("it does not have exactly the fields of a batched leaf")
+        uid, fact, index, count = (proof[name] for name in ("entry", "fact", "index", "count"))
+        facts = self._entries.get(uid) if type(uid) is str else None
+        if facts is None:
+            raise MalformedError("its entry is not proved in this document")
+        _check_path(proof["content"], index, count, proof["path"], _root_among(facts, fact))
+        if not any(type(value) is int and value == count for value in facts.values()):
+            raise MalformedError(f"its entry does not tell of a batch of {_shown(count)}")
+        if self._counts.setdefault((uid, fact), count) != count:
+            raise MalformedError("its batch has another count in an earlier proof")
+        if (uid, fact, index) in self._batched:
+            raise MalformedError(f"it repeats leaf {_shown(index)} of its batch")
+        self._batched.add((uid, fact, index))
+
+    def _take_unsealed(self, uid: Any) -> None:
+        if type(uid) is not str or not _is_uid(uid):
+            raise MalformedError("it is not a uid of 32 hexadecimal digits")
+        if uid in self._entries or uid in self._unsealed:
+            raise MalformedError(f"uid {uid} is proved above, or named twice")
+        self._unsealed.add(uid)
+
+    def told(self, report: ProofsReport, outside: Iterable[Checkpoint]) -> ProofsReport:
+        size, root, time = self._checkpoint.size, self._checkpoint.root, self._checkpoint.time
+        return replace(
+            report,
+            origin=self._checkpoint.origin,
+            size=size,
+            root=root.hex(),
+            time=time.isoformat() if time else "",
+            checkpoints=sum((other.size, other.root) == (size, root) for other in outside),
+            entries=len(self._entries),
+            batched=len(self._batched),
+            details=self._details,
+            unsealed=len(self._unsealed),
+        )
+
+
+def _root_among(facts: dict[str, Any], fact: Any) -> bytes:
+    root = facts.get(fact) if type(fact) is str else None
+    if type(root) is not str or not _is_digest(root):
+        raise MalformedError(f"its entry has no fact {_shown(fact)} that is a root")
+    return bytes.fromhex(root)
+
+
+def _check_path(leaf: Any, index: Any, size: Any, path: Any, root: bytes) -> None:
+    if type(leaf) is not dict:
+        raise MalformedError("its content is not an object")
+    place = f"leaf {_shown(index)} of {_shown(size)}"
+    if type(index) is not int or type(size) is not int or not 0 <= index < size:
+        raise MalformedError(f"there is no {place}")
+    if type(path) is not list or not all(type(step) is str and _is_digest(step) for step in path):
+        raise MalformedError("its path is not a list of SHA-256 hashes in hexadecimal")
+    digest = _leaf_hash(_canonical_form(leaf))
+    if not verify_inclusion(digest, index, size, [bytes.fromhex(step) for step in path], root):
+        raise MalformedError(f"content and path of {place} do not lead to the root")
+
+
+def _proofs_in(document: bytes) -> dict[str, Any]:
+    members = _object_in(_text_of(document, LONGEST_PROOFS).strip(" \t\r\n"))
+    if members.get("format") != PROOFS_FORMAT or members.keys() != PROOFS_FIELDS:
+        raise MalformedError(f"not a {PROOFS_FORMAT} document with exactly its fields")
+    if type(members["checkpoint"]) is not str:
+        raise MalformedError("its checkpoint is not text")
+    for name in ("entries", "batched", "not_sealed_yet"):
+        if type(members[name]) is not list:
+            raise MalformedError(f"its {name} is not a list")
+    return members
+
+
+def _verify_proofs(
+    document: bytes, *, key: VerifierKey, notes: Iterable[tuple[str, str]]
+) -> ProofsReport:
+    findings = _Findings()
+    report = ProofsReport(_as_vkey(key))
+    outside = list(_of_origin(_opened(notes, key, findings), key.name, findings))
+    try:
+        members = _proofs_in(document)
+    except MalformedError as wrong:
+        findings.add(f"the document: {wrong}")
+        return replace(report, findings=findings.told())
+    inside = _opened([("the document's checkpoint", members["checkpoint"])], key, findings)
+    for checkpoint in _of_origin(inside, key.name, findings):
+        _find_forks([checkpoint, *outside], findings)
+        _find_shrinking(_in_time_order([checkpoint, *outside]), "time", findings)
+        proofs = _Proofs(checkpoint, findings)
+        proofs.take(members)
+        report = proofs.told(report, outside)
+    return replace(report, findings=findings.told())
+
+
+def _as_vkey(key: VerifierKey) -> str:
+    public = base64.b64encode(ED25519 + key.public.public_bytes_raw()).decode()
+    return f"{key.name}+{key.key_id.hex()}+{public}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify as a command: 0 when everything holds, 1 when something is wrong, 2 for bad usage."""
     asked = _parser().parse_args(arguments)
     try:
-        report = _verify_files(asked.trail, asked.key, asked.checkpoints)
+        report = _verify_files(asked)
     except (OSError, ValueError) as problem:
         print(f"cannot verify: {_shown(str(problem))}", file=sys.stderr)
         return 2
@@ -709,6 +886,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="directory with *.checkpoint files kept outside the database; may be repeated",
     )
+    parser.add_argument(
+        "--proofs", action="store_true", help="TRAIL is a document of proofs of single entries"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--require-sealed", action="store_true", help="entries not yet sealed are an error"
@@ -716,16 +896,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verify_files(trail: str, key_file: str, directories: Sequence[str]) -> Report:
-    key = read_key(Path(key_file).read_text(encoding="utf-8"))
+def _verify_files(asked: argparse.Namespace) -> Report | ProofsReport:
+    key = read_key(Path(asked.key).read_text(encoding="utf-8"))
     remarks: list[str] = []
-    notes = [note for name in directories for note in _notes_in(Path(name), remarks)]
-    if trail == "-":
-        report = _verify(_lines_of(sys.stdin.buffer), key=key, notes=notes)
+    notes = [note for name in asked.checkpoints for note in _notes_in(Path(name), remarks)]
+    verify_stream = _verify_proofs_in if asked.proofs else _verify_trail_in
+    if asked.trail == "-":
+        report = verify_stream(sys.stdin.buffer, key, notes)
     else:
-        with Path(trail).open("rb") as stream:
-            report = _verify(_lines_of(stream), key=key, notes=notes)
+        with Path(asked.trail).open("rb") as stream:
+            report = verify_stream(stream, key, notes)
     return _with_findings(report, remarks)
+
+
+def _verify_trail_in(
+    stream: BinaryIO, key: VerifierKey, notes: list[tuple[str, str]]
+) -> Report | ProofsReport:
+    return _verify(_lines_of(stream), key=key, notes=notes)
+
+
+def _verify_proofs_in(
+    stream: BinaryIO, key: VerifierKey, notes: list[tuple[str, str]]
+) -> Report | ProofsReport:
+    return _verify_proofs(stream.read(LONGEST_PROOFS + 1), key=key, notes=notes)
 
 
 def _notes_in(directory: Path, remarks: list[str]) -> Iterator[tuple[str, str]]:
@@ -760,20 +953,46 @@ def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
             line = stream.readline(LONGEST_LINE + 1)
 
 
-def _with_findings(report: Report, more: Iterable[str]) -> Report:
+def _with_findings(report: Report | ProofsReport, more: Iterable[str]) -> Report | ProofsReport:
     return replace(report, findings=(*report.findings, *more))
 
 
-def _as_json(report: Report) -> str:
+def _as_json(report: Report | ProofsReport) -> str:
     return json.dumps({"ok": report.ok, **asdict(report)}, indent=2)
 
 
-def _as_text(report: Report) -> str:
+def _as_text(report: Report | ProofsReport) -> str:
     verdict = "everything holds" if report.ok else f"NOT GOOD, {len(report.findings)} findings"
-    counts = f"{report.entries} entries, {report.sealed} sealed, {report.checkpoints} checkpoints"
     waiting = [f"not yet sealed: {report.unsealed}"] if report.unsealed else []
-    summary = f"{_shown(report.origin)}: {counts} match: {verdict}"
-    return "\n".join([*report.findings, *waiting, summary])
+    if isinstance(report, ProofsReport):
+        summary, told = _proofs_summary(report), _proofs_told(report)
+    else:
+        summary, told = _trail_summary(report), []
+    return "\n".join([*report.findings, *told, *waiting, f"{summary}: {verdict}"])
+
+
+def _trail_summary(report: Report) -> str:
+    counts = f"{report.entries} entries, {report.sealed} sealed, {report.checkpoints} checkpoints"
+    return f"{_shown(report.origin)}: {counts} match"
+
+
+def _proofs_told(report: ProofsReport) -> list[str]:
+    """What was proved against what, for someone who compares it with what they hold."""
+    key = f"public key: {ascii(report.key)}"
+    if not report.size:
+        return [key, "checkpoint: none that is genuine"]
+    return [
+        key,
+        f"checkpoint: {report.size} entries, root {report.root}",
+        f"time of the checkpoint, as its signer states it: {report.time or 'none'}",
+        f"checkpoints kept outside that say the same: {report.checkpoints}",
+        f"personal details that match their commitments: {report.details}",
+    ]
+
+
+def _proofs_summary(report: ProofsReport) -> str:
+    counts = f"{report.entries} entries proved, {report.batched} leaves of batches proved"
+    return f"{_shown(report.origin)}: {counts}"
 
 
 if __name__ == "__main__":
