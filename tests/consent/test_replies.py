@@ -1,4 +1,4 @@
-"""What a reply asks for: exact words in many languages, and nothing else."""
+"""What a reply asks for by an exact word: in many languages, and however it is written."""
 
 import unicodedata
 from collections.abc import Callable
@@ -16,26 +16,48 @@ STOPS = {
     "English": """stop|stopall|stop all|unsubscribe|unsub|cancel|end|quit|revoke|optout|opt out
         |remove|remove me|stop it|stop pls|stop please|please stop|pls stop|stop texting
         |stop texting me|please stop texting me|stop messaging me|no more texts
-        |no more messages""",
+        |no more messages|no more|unsubscribe me|opt me out|cancel me|dnc
+        |stoptexting|stoptextingme|pleasestop|plsstop|stopplease|stop2end|unenroll|take off
+        |off list|take me off|get me off|remove number|delete number|opt all out""",
     "French": "td|arrêt|arret|arrêter|arreter|stop sms|désabonner|desabonner|désinscription"
-    "|desinscription",
-    "Spanish": "alto|parar|baja|darse de baja|cancelar|no más|no mas|detener",
-    "Portuguese": "pare|sair|cancelar inscrição|cancelar inscricao|remover",
-    "German": "stopp|abmelden|abbestellen|aufhören|aufhoren|kündigen",
-    "Italian": "basta|fermare|disiscrivi|cancella|annulla",
+    "|desinscription|arrêtez|désabonnement|désinscrire|stop pub|stopsms|pas de sms|pas de pub",
+    "Spanish": "alto|parar|baja|darse de baja|cancelar|no más|no mas|detener|darme de baja"
+    "|dame de baja|dar de baja|cancelar suscripción|desuscribir|desuscribirme|no molesten"
+    "|no molestar|quítame|bórrame|quítenme|bórrenme",
+    "Portuguese": "pare|sair|cancelar inscrição|cancelar inscricao|remover|parem|descadastrar"
+    "|descadastre|desinscrever|pare agora|para com isso|me remove|me remova|sair da lista",
+    "German": "stopp|abmelden|abbestellen|aufhören|aufhoren|kündigen|abmeldung|austragen"
+    "|hör auf|hört auf|hören sie auf|schluss damit|schluss",
+    "Italian": "basta|fermare|disiscrivi|cancella|annulla|disiscrivimi|cancellami",
     "Dutch": "afmelden|uitschrijven|stoppen",
-    "Polish": "wypisz|rezygnuję|rezygnuje|koniec",
-    "Turkish": "dur|iptal|durdur|çık|ret",
-    "Russian": "стоп|отписаться|отмена|хватит",
-    "Chinese": "停止|退订|退訂|取消|取消订阅|停",
-    "Japanese": "配信停止|解除|ストップ|やめて",
-    "Korean": "수신거부|중지|그만|거부",
-    "Hindi": "रोकें|रुको|बंद करो|स्टॉप",
-    "Arabic": "توقف|إلغاء|الغاء|إيقاف|ايقاف",
+    "Polish": "wypisz|rezygnuję|rezygnuje|koniec|wypisz mnie",
+    "Turkish": "dur|iptal|durdur|çık|ret|iptal et|abonelikten çık",
+    "Russian": "стоп|отписаться|отмена|хватит|отписка|отпишите меня|не пишите|прекратите",
+    "Chinese": "停止|退订|退訂|取消|取消订阅|停|取消訂閱|不要发了|别发了|请停止"
+    "|回T退订|T退订|退订T|退订回T",
+    "Japanese": "配信停止|解除|ストップ|やめて|停止してください|やめてください",
+    "Korean": "수신거부|중지|그만|거부|그만하세요",
+    "Hindi": "रोकें|रुको|बंद करो|स्टॉप|band karo|बंद करें|बंद करो ये|मत भेजो",
+    "Arabic": "توقف|إلغاء|الغاء|إيقاف|ايقاف|إلغاء الاشتراك|الغاء الاشتراك|أوقف|توقفوا|كفى",
 }
 EVERY_STOP = [word.strip() for words in STOPS.values() for word in words.split("|")]
+# Words that people also use of orders, tables and films; the sentence around them decides.
+OF_MANY_USES = [*FEDERAL, "optout", "remove", "alto", "baja", "parar", "arret", "pare", "sair"]
+OF_MANY_USES += [
+    "aufhören",
+    "kündigen",
+    "basta",
+    "koniec",
+    "dur",
+    "отмена",
+    "取消",
+    "解除",
+    "إلغاء",
+]
 STARTS = ["start", "unstop", "resume", "yes start", "restart"]
 HELPS = ["help", "info", "aide", "ayuda", "hilfe", "aiuto", "ajuda", "pomoc"]
+STARTS += ["start again", "start texting me again", "resubscribe", "re-subscribe me"]
+HELPS += ["help me", "I need help", "aidez-moi", "necesito ayuda", "ich brauche Hilfe"]
 HELPS += ["помощь", "帮助", "ヘルプ", "도움말"]
 
 WIDE = {ord(sign): ord(sign) + 0xFEE0 for sign in map(chr, range(0x21, 0x7F))}
@@ -90,7 +112,6 @@ ASK_FOR_NOTHING = [
     "the end of the month",
     "quite good",
     "remove the onions please",
-    "start stop",
     "can you help me",
     "information",
     "when do you start",
@@ -157,8 +178,8 @@ def test_a_text_that_only_holds_such_a_word_asks_for_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("around", ["{} my order", "why {}", "I will never {} loving you"])
 def test_a_stop_among_other_words_is_none(around: str) -> None:
-    told = {word: intent(around.format(word)) for word in EVERY_STOP}
-    assert told == dict.fromkeys(EVERY_STOP, Intent.NONE)
+    told = {word: intent(around.format(word)) for word in OF_MANY_USES}
+    assert told == dict.fromkeys(OF_MANY_USES, Intent.NONE)
 
 
 def test_no_phrase_asks_for_two_things() -> None:
