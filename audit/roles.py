@@ -40,7 +40,8 @@ STAFF = _view("audit.operator")
 
 ROLES: dict[str, frozenset[str]] = {
     SUBSCRIBER_MANAGER: frozenset(
-        SUBSCRIBERS | {"consent.add_listimport", "consent.withdraw_subscriber"}
+        SUBSCRIBERS
+        | {"consent.add_listimport", "consent.take_listimport", "consent.withdraw_subscriber"}
     ),
     CAMPAIGN_AUTHOR: frozenset(
         CAMPAIGNS

@@ -23,6 +23,10 @@ LOOKS_PERSONAL = re.compile(
     r"|[^@\s]+@[^@\s]+\.[A-Za-z]"
 )
 
+ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 Actor = Operator | str
 
 
@@ -51,14 +55,12 @@ def actor_name(by: Actor) -> str:
 
 def instant(at: datetime) -> str:
     """ISO 8601 in UTC with microseconds, the one form in which a time is hashed."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def canonical(content: dict[str, Any]) -> bytes:
     """The one spelling of `content` as JSON that is hashed; see docs/trail-format.md."""
-    return json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return ENCODER.encode(content).encode()
 
 
 def content_of(entry: Entry) -> dict[str, Any]:

@@ -181,8 +181,13 @@ CELERY_BEAT_SCHEDULE = {
     },
     "take in lists": {
         "task": "consent.tasks.take_lists",
-        "schedule": 5.0,
-        "options": {"expires": 10},
+        "schedule": TURN_EVERY,
+        "options": {"expires": 5},
+    },
+    "close what nobody confirmed": {
+        "task": "consent.tasks.lapse",
+        "schedule": 3600.0,
+        "options": {"expires": 1800},
     },
     "find what a dead worker left": {
         "task": "campaigns.tasks.sweep",
@@ -336,7 +341,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_HANDLERS = ["config.uploads.InMemory"]
+FILE_UPLOAD_HANDLERS = ["config.uploads.Sealed"]
 
 # --- logs: one line each, numbers masked -------------------------------------------------------
 LOG_LEVEL = text("LOG_LEVEL", "INFO")

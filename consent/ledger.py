@@ -1,99 +1,21 @@
 """Every change of who may be messaged: the only code that opens, confirms or closes a consent."""
 
+import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
-from audit import trail
+from audit import merkle, trail
 from audit.trail import Actor
-from config.encryption import blind_index
-from consent import places
-from consent.models import (
-    Area,
-    Consent,
-    ImportRow,
-    Method,
-    Notice,
-    Purpose,
-    Subscriber,
-    Suppression,
-)
-from consent.numbers import Number
+from consent import admission as admissions
+from consent import intake
+from consent.admission import Admission, Outcome, leaf_of
+from consent.intake import OptIn
+from consent.models import Consent, Method, Purpose, Subscriber, Suppression
 
-Fate = ImportRow.Fate
-
-SUPPRESSED = "This number refused messages; a list cannot take that back."
-WITHDRAWN_SINCE = "This person withdrew after the opt-in that the row tells of."
-MERGED = "This person is subscribed already; the row adds nothing."
-CONFIRMED_BY_ROW = "This person is subscribed already; the row adds the confirmation."
-
-
-@dataclass(frozen=True, slots=True)
-class OptIn:
-    """One person's agreement to one purpose, with what proves it."""
-
-    number: Number
-    notice: Notice
-    method: Method
-    source: str
-    given_at: datetime
-    confirmed_at: datetime | None = None
-    evidence: str = field(default="", repr=False)
-    region: str = ""
-    language: str = "en"
-    first_name: str = field(default="", repr=False)
-    index: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "index", blind_index.of(self.number.e164))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an opt-in, and why in words."""
-
-    fate: ImportRow.Fate
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is on record about the people of one batch, kept up while the batch is read."""
-
-    subscribers: dict[str, Subscriber]
-    refused: set[str]
-    open: dict[str, Consent]
-    withdrawn: dict[str, datetime]
-    new_subscribers: list[Subscriber] = field(default_factory=list)
-    new_consents: list[Consent] = field(default_factory=list)
-    confirmed: list[Consent] = field(default_factory=list)
-
-
-def _known(purpose: Purpose, indexes: Iterable[str]) -> _Known:
-    among = {"number_index__in": set(indexes)}
-    people = {s.number_index: s for s in Subscriber.objects.filter(**among).in_lock_order()}
-    consents = list(
-        Consent.objects.filter(purpose=purpose, subscriber__in=people.values()).select_related(
-            "subscriber"
-        )
-    )
-    closed = sorted(
-        (c for c in consents if c.withdrawn_at), key=lambda c: c.withdrawn_at or c.given_at
-    )
-    ever = Suppression.objects.filter(Q(purpose=None) | Q(purpose=purpose), **among)
-    withdrawn = {c.subscriber.number_index: c.withdrawn_at for c in closed if c.withdrawn_at}
-    for index, at in ever.values_list("number_index", "at"):
-        withdrawn[index] = max(at, withdrawn.get(index, at))
-    return _Known(
-        subscribers=people,
-        refused=set(ever.standing().values_list("number_index", flat=True)),
-        open={c.subscriber.number_index: c for c in consents if not c.withdrawn_at},
-        withdrawn=withdrawn,
-    )
+# --- opening -----------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -103,129 +25,80 @@ def enrol(*, opt_ins: Sequence[OptIn], purpose: Purpose, by: Actor, at: datetime
     Never lifts a refusal, and never re-opens what was withdrawn after the opt-in was given.
     A notice that lacks an essential element is the caller's to refuse.
     """
-    known = _known(purpose, (opt_in.index for opt_in in opt_ins))
-    areas = _areas(opt_ins)
-    outcomes = [_decide(known, areas, opt_in, purpose, at) for opt_in in opt_ins]
-    Subscriber.objects.bulk_create(known.new_subscribers)
-    Consent.objects.bulk_create(known.new_consents)
-    for consent in known.confirmed:
-        consent.save(update_fields=["confirmed_at"])
-    trail.record_many(
-        [_opened(consent) for consent in known.new_consents]
-        + [_confirmed(consent) for consent in known.confirmed],
-        by=by,
-        at=at,
-    )
+    lapse(purpose=purpose, by=by, at=at)
+    admission = admissions.of(opt_ins, purpose=purpose)
+    outcomes = admission.decide_all(opt_ins)
+    opened = [_act("consent.opened", leaf) for leaf in admission.write(at=at)]
+    confirmed = [_act("consent.confirmed", leaf) for leaf in confirmations(admission)]
+    trail.record_many([*opened, *confirmed], by=by, at=at)
     return outcomes
 
 
-def _decide(
-    known: _Known, areas: dict[OptIn, Area], opt_in: OptIn, purpose: Purpose, at: datetime
-) -> Outcome:
-    if opt_in.index in known.refused:
-        return Outcome(Fate.SUPPRESSED, SUPPRESSED)
-    withdrawn_at = known.withdrawn.get(opt_in.index)
-    if withdrawn_at and opt_in.given_at <= withdrawn_at:
-        return Outcome(Fate.REFUSED, WITHDRAWN_SINCE)
-    _widen(known.subscribers.get(opt_in.index), areas[opt_in])
-    if standing := known.open.get(opt_in.index):
-        return _merge(known, standing, opt_in)
-    subscriber = known.subscribers.get(opt_in.index) or _add_subscriber(
-        known, opt_in, areas[opt_in]
-    )
-    consent = _consent(opt_in, subscriber, purpose, at)
-    known.open[opt_in.index] = consent
-    known.new_consents.append(consent)
-    return Outcome(Fate.ACCEPTED)
+def confirmations(admission: Admission) -> list[dict[str, Any]]:
+    """What the trail fixes of consents on record that an admission has confirmed."""
+    ours = Consent.objects.filter(pk__among=[period.consent for period in admission.confirmed])
+    return [leaf_of(consent) for consent in ours.order_by("pk").values(*intake.CONSENT)]
 
 
-def _widen(person: Subscriber | None, area: Area) -> None:
-    """A person of whom a list knows another address may be in either place; the strictest holds."""
-    if person is None or person._state.adding or person.area.covers(area):
-        return
-    both = places.Place(
-        country=person.area.country,
-        region=area.region or person.area.region,
-        states=_united(person.area.candidate_states, area.candidate_states),
-        zones=_united(person.area.candidate_zones, area.candidate_zones),
-    )
-    person.area = _area(both)
-    person.save(update_fields=["area"])
+def _act(verb: str, facts: dict[str, Any]) -> trail.Act:
+    return trail.Act(verb=verb, subject=f"subscriber:{uuid.UUID(facts['subscriber'])}", facts=facts)
 
 
-def _united(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({*some, *others}))
+@transaction.atomic
+def admit(
+    *, opt_ins: Sequence[OptIn], purpose: Purpose, source: str, by: Actor, at: datetime
+) -> list[Outcome]:
+    """As `enrol`, for a share of a list: one entry of the trail, about `source`, tells of them all.
 
-
-def _merge(known: _Known, standing: Consent, opt_in: OptIn) -> Outcome:
-    if standing.confirmed_at or not opt_in.confirmed_at:
-        return Outcome(Fate.MERGED, MERGED)
-    standing.confirmed_at = max(opt_in.confirmed_at, standing.given_at)
-    if standing not in known.new_consents:
-        known.confirmed.append(standing)
-    return Outcome(Fate.MERGED, CONFIRMED_BY_ROW)
-
-
-def _add_subscriber(known: _Known, opt_in: OptIn, area: Area) -> Subscriber:
-    subscriber = Subscriber(
-        number=opt_in.number.e164,
-        number_index=opt_in.index,
-        area=area,
-        language=opt_in.language,
-        first_name=opt_in.first_name,
-    )
-    known.subscribers[opt_in.index] = subscriber
-    known.new_subscribers.append(subscriber)
-    return subscriber
-
-
-def _consent(opt_in: OptIn, subscriber: Subscriber, purpose: Purpose, at: datetime) -> Consent:
-    return Consent(
-        subscriber=subscriber,
-        purpose=purpose,
-        notice=opt_in.notice,
-        method=opt_in.method,
-        source=opt_in.source,
-        evidence=opt_in.evidence,
-        given_at=opt_in.given_at,
-        recorded_at=at,
-        confirmed_at=opt_in.confirmed_at,
-    )
-
-
-def _areas(opt_ins: Sequence[OptIn]) -> dict[OptIn, Area]:
-    wanted = {opt_in: places.of(opt_in.number.e164, region=opt_in.region) for opt_in in opt_ins}
-    rows = {place: _area(place) for place in sorted(set(wanted.values()))}
-    return {opt_in: rows[place] for opt_in, place in wanted.items()}
-
-
-def _area(place: places.Place) -> Area:
-    return Area.objects.get_or_create(
-        country=place.country,
-        region=place.region,
-        states=" ".join(place.states),
-        zones=" ".join(place.zones),
-    )[0]
-
-
-def _told(verb: str, consent: Consent) -> trail.Act:
-    facts: dict[str, Any] = {
-        "consent": consent.pk.hex,
-        "purpose": consent.purpose_id,
-        "notice": consent.notice_id,
-        "method": consent.method,
-        "given_at": trail.instant(consent.given_at),
-        "confirmed": consent.confirmed_at is not None,
+    It holds the Merkle roots of what was opened and of what was confirmed, so that each is
+    provable without an entry of its own.
+    """
+    lapse(purpose=purpose, by=by, at=at)
+    told_in = uuid.uuid4()
+    admission = admissions.of(opt_ins, purpose=purpose)
+    outcomes = admission.decide_all(opt_ins)
+    opened = admission.write(at=at, told_in=told_in)
+    confirmed = confirmations(admission)
+    facts = {
+        "told_in": told_in.hex,
+        "opened": len(opened),
+        "consents": root_of(opened),
+        "confirmed": len(confirmed),
+        "confirmations": root_of(confirmed),
     }
-    return trail.Act(verb=verb, subject=f"subscriber:{consent.subscriber_id}", facts=facts)
+    trail.record(verb="consents.opened", subject=source, by=by, at=at, facts=facts)
+    return outcomes
 
 
-def _opened(consent: Consent) -> trail.Act:
-    return _told("consent.opened", consent)
+def root_of(leaves: Iterable[dict[str, Any]]) -> str:
+    """The Merkle root over such leaves in the order of their consents, "" if there are none."""
+    ordered = sorted(leaves, key=lambda leaf: str(leaf["consent"]))
+    hashed = [merkle.hash_leaf(trail.canonical(leaf)) for leaf in ordered]
+    return merkle.root_of(hashed).hex() if hashed else ""
 
 
-def _confirmed(consent: Consent) -> trail.Act:
-    return _told("consent.confirmed", consent)
+@transaction.atomic
+def lapse(*, purpose: Purpose, by: Actor, at: datetime) -> int:
+    """Close what nobody confirmed in time, and what was granted only until now; returns how many.
+
+    CTIA and carriers want a recurring programme confirmed; the days are the purpose's own.
+    """
+    lapsed = Consent.objects.lapsing(purpose, at).update(lapsed_at=at)
+    if lapsed:
+        facts = {"consents": lapsed}
+        trail.record(
+            verb="consents.lapsed", subject=f"purpose:{purpose.pk}", by=by, at=at, facts=facts
+        )
+    return lapsed
+
+
+def hold(indexes: Iterable[str]) -> None:
+    """Lock the people of these numbers in the common order, before any of them is withdrawn."""
+    people = Subscriber.objects.filter(number_index__among=set(indexes)).in_lock_order()
+    list(people.values_list("pk"))
+
+
+# --- closing -----------------------------------------------------------------------------------
 
 
 @transaction.atomic

@@ -6,20 +6,35 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from config.encryption import blind_index
 from config.encryption.fields import EncryptedText
+from consent import among as among
 from consent import numbers, wording
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no signs that are read as another
 
 
+SIGNS = (ALPHABET * 8).ljust(256).encode()  # eight bytes for each sign, so that none is likelier
+UNUSED = bytes(range(len(ALPHABET) * 8, 256))
+
+
 def new_pseudonym() -> str:
-    """A name for a person that says nothing of them, such as P-7K3MQ2XD."""
-    return "P-" + "".join(secrets.choice(ALPHABET) for _sign in range(8))
+    """A name for a person that says nothing of them, such as P-7K3MQ2XDRT.
+
+    Ten signs of thirty: among a million people two get the same once in a thousand such lists.
+    """
+    return "P-" + secrets.token_bytes(40).translate(SIGNS, UNUSED)[:10].decode()
+
+
+LANGUAGES = RegexValidator(r"\A[a-z]{2}( [a-z]{2})*\Z", _("Two small letters each: en es."))
+KEYWORDS = RegexValidator(
+    r"\A[A-Z0-9]{2,20}( [A-Z0-9]{2,20})*\Z", _("Capitals and digits, one word each: SALE DEALS.")
+)
 
 
 class Method(models.TextChoices):
@@ -27,7 +42,7 @@ class Method(models.TextChoices):
 
     WEB_FORM = "web_form", _("web form")
     KEYWORD = "keyword", _("keyword")
-    PAPER_FORM = "paper_form", _("paper form")
+    PAPER_FORM = "paper_form", _("paper or in-store form")
     RESTORED = "restored", _("START after STOP")
 
 
@@ -43,13 +58,40 @@ class Purpose(models.Model):
     promise = models.TextField(help_text=_("What will be sent, as the person is told."))
     frequency = models.PositiveSmallIntegerField(help_text=_("At most so many messages a period."))
     period = models.CharField(max_length=5, choices=Period)
+    languages = models.CharField(
+        max_length=60,
+        default="en",
+        validators=[LANGUAGES],
+        help_text=_("In which people may opt in, two letters each: en es."),
+    )
+    keywords = models.CharField(
+        max_length=120,
+        blank=True,
+        validators=[KEYWORDS],
+        help_text=_("Words by which people join in a text, besides JOIN: SALE DEALS."),
+    )
+    least_age = models.PositiveSmallIntegerField(
+        default=0, help_text=_("Years that a person must be old; 0 if the topic needs no age.")
+    )
     double_opt_in = models.BooleanField(
         default=True, help_text=_("Nobody is messaged who did not confirm.")
+    )
+    confirm_within = models.PositiveSmallIntegerField(
+        default=30, help_text=_("Days after which an opt-in that nobody confirmed lapses.")
     )
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(frequency__gt=0), name="a_promise_has_a_frequency")
+            models.CheckConstraint(
+                condition=Q(frequency__gt=0),
+                name="a_promise_has_a_frequency",
+                violation_error_message=_("Promise at least one message a period."),
+            ),
+            models.CheckConstraint(
+                condition=Q(confirm_within__gt=0),
+                name="there_is_time_to_confirm",
+                violation_error_message=_("Give people at least a day to confirm."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -146,10 +188,10 @@ class Subscriber(models.Model):
     """A person by pseudonym; what identifies them is encrypted, and there is nothing else."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    pseudonym = models.CharField(max_length=12, unique=True, default=new_pseudonym, editable=False)
+    pseudonym = models.CharField(max_length=12, default=new_pseudonym, editable=False)
     number = EncryptedText()
-    number_index = models.CharField(max_length=blind_index.LENGTH, unique=True, editable=False)
-    area = models.ForeignKey(Area, on_delete=models.PROTECT)
+    number_index = models.CharField(max_length=blind_index.LENGTH, editable=False)
+    area = models.ForeignKey(Area, on_delete=models.PROTECT, db_index=False)
     language = models.CharField(max_length=8)
     first_name = EncryptedText(blank=True)
 
@@ -157,6 +199,11 @@ class Subscriber(models.Model):
 
     class Meta:
         permissions = [("withdraw_subscriber", "Can record an opt-out")]
+        # Constraints, not `unique=True`, which would lay a second index for each on PostgreSQL.
+        constraints = [
+            models.UniqueConstraint(fields=["pseudonym"], name="a_pseudonym_is_of_one_person"),
+            models.UniqueConstraint(fields=["number_index"], name="a_number_is_of_one_person"),
+        ]
 
     def __str__(self) -> str:
         return self.pseudonym
@@ -168,10 +215,18 @@ class Subscriber(models.Model):
 
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def open(self) -> Self:
-        return self.filter(withdrawn_at=None)
+        return self.filter(withdrawn_at=None, lapsed_at=None)
 
-    def expired(self, at: datetime) -> Self:
-        return self.filter(expires_at__lte=at)
+    def unconfirmed(self) -> Self:
+        """Of a purpose that asks for a confirmation, and without one."""
+        return self.filter(purpose__double_opt_in=True, confirmed_at=None)
+
+    def lapsing(self, purpose: Purpose, at: datetime) -> Self:
+        """Open but over: not confirmed in the purpose's time, or granted only until now."""
+        until = at - timedelta(days=purpose.confirm_within)
+        late = Q(confirmed_at=None, recorded_at__lte=until) if purpose.double_opt_in else Q()
+        over = Q(expires_at__lte=at) | late if late else Q(expires_at__lte=at)
+        return self.open().filter(over, purpose=purpose)
 
     def confirmed(self) -> Self:
         """Confirmed, or of a purpose that asks for no confirmation."""
@@ -196,15 +251,24 @@ class Consent(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     subscriber = models.ForeignKey(Subscriber, on_delete=models.PROTECT, related_name="consents")
-    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
-    notice = models.ForeignKey(Notice, on_delete=models.PROTECT)
+    # No index on either: each has few values, and an import of a million rows would pay for both.
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, db_index=False)
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, db_index=False)
     method = models.CharField(max_length=12, choices=Method)
     source = models.CharField(max_length=200)
     evidence = EncryptedText(blank=True)
+    commitment = models.CharField(
+        max_length=64, blank=True, help_text=_("Hash that fixes the evidence, which holds a salt.")
+    )
     given_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
+    opened_in = models.UUIDField(null=True, help_text=_("With whom one entry of the trail tells."))
     confirmed_at = models.DateTimeField(null=True)
+    confirmed_in = models.UUIDField(null=True)
+    confirmation_due_at = models.DateTimeField(null=True)
+    confirmation_queued_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    lapsed_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
 
     objects: ClassVar[ConsentQuerySet] = ConsentQuerySet.as_manager()  # type: ignore[assignment]
@@ -213,11 +277,32 @@ class Consent(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["subscriber", "purpose"],
-                condition=Q(withdrawn_at=None),
+                condition=Q(withdrawn_at=None, lapsed_at=None),
                 name="one_open_consent_per_purpose",
             ),
             models.CheckConstraint(
+                condition=Q(lapsed_at=None) | Q(withdrawn_at=None),
+                name="a_consent_ends_in_one_way",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmation_queued_at=None) | Q(confirmation_due_at__isnull=False),
+                name="no_confirmation_is_sent_that_is_not_due",
+            ),
+            models.CheckConstraint(
                 condition=Q(given_at__lte=F("recorded_at")), name="no_consent_from_the_future"
+            ),
+        ]
+
+        indexes = [
+            models.Index(
+                fields=["confirmation_due_at"],
+                condition=Q(confirmation_due_at__isnull=False, confirmation_queued_at=None),
+                name="confirmations_are_found_by_due",
+            ),
+            models.Index(
+                fields=["recorded_at"],
+                condition=Q(confirmed_at=None, withdrawn_at=None, lapsed_at=None),
+                name="lapsing_finds_the_unconfirmed",
             ),
         ]
 
@@ -280,21 +365,51 @@ class Suppression(models.Model):
 
 class ListImportQuerySet(models.QuerySet["ListImport"]):
     def unfinished(self) -> Self:
-        return self.filter(finished_at=None)
+        return self.exclude(stage__in=ListImport.OVER)
+
+    def at_work(self) -> Self:
+        """Those that a worker has something to do for."""
+        return self.filter(stage__in=ListImport.AT_WORK)
 
 
 class ListImport(models.Model):
-    """A list that someone brought, and how far it has been taken in."""
+    """A list that someone brought, what its columns mean, and how far it has been taken in."""
 
     class Kind(models.TextChoices):
         OPT_INS = "opt_ins", _("people who opted in")
         OPT_OUTS = "opt_outs", _("people who opted out")
 
+    class Stage(models.TextChoices):
+        BROUGHT = "brought", _("waits for the meaning of its columns")
+        READING = "reading", _("being read")
+        TRYING = "trying", _("being tried out")
+        FORESEEN = "foreseen", _("tried out; nothing is taken in yet")
+        TAKING = "taking", _("being taken in")
+        FINISHED = "finished", _("taken in")
+        DISCARDED = "discarded", _("discarded")
+
+    STEPS: ClassVar[dict[str, frozenset[str]]] = {
+        Stage.BROUGHT: frozenset({Stage.READING, Stage.DISCARDED}),
+        Stage.READING: frozenset({Stage.TRYING, Stage.DISCARDED}),
+        Stage.TRYING: frozenset({Stage.FORESEEN, Stage.DISCARDED}),
+        Stage.FORESEEN: frozenset({Stage.TAKING, Stage.DISCARDED}),
+        Stage.TAKING: frozenset({Stage.FINISHED}),
+        Stage.FINISHED: frozenset(),
+        Stage.DISCARDED: frozenset(),
+    }
+    OVER: ClassVar = [Stage.FINISHED, Stage.DISCARDED]
+    AT_WORK: ClassVar = [Stage.READING, Stage.TRYING, Stage.TAKING]
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.OPT_INS)
     purpose = models.ForeignKey(Purpose, null=True, blank=True, on_delete=models.PROTECT)
     label = models.CharField(
-        max_length=80, help_text=_("Where the list comes from, such as: shop export of May.")
+        _("source"),
+        max_length=80,
+        help_text=_(
+            "Where the list comes from, such as: shop export. Lists of the same source keep the "
+            "meaning of their columns."
+        ),
     )
     method = models.CharField(
         max_length=12,
@@ -307,18 +422,23 @@ class ListImport(models.Model):
         default="US",
         help_text=_("Where numbers without a country code are, where the list does not say it."),
     )
-    content = EncryptedText(blank=True)
-    imported_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
-    created_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
-    lines = models.PositiveIntegerField(default=0)
-    taken = models.PositiveIntegerField(default=0)
-    columns_left_out = models.JSONField(default=list)
+    stage = models.CharField(max_length=9, choices=Stage, default=Stage.BROUGHT, editable=False)
+    form = models.CharField(_("read as"), max_length=120, editable=False)
+    headings = models.JSONField(default=list, editable=False)
+    columns = models.JSONField(default=list, editable=False)
+    lines = models.PositiveIntegerField(default=0, editable=False)
+    part_count = models.PositiveIntegerField(default=0, editable=False)
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, editable=False
+    )
+    created_at = models.DateTimeField(editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[ListImportQuerySet] = ListImportQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("list")
+        permissions = [("take_listimport", "Can have a list that was tried out taken in")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="opt_outs") | Q(purpose__isnull=False),
@@ -326,18 +446,112 @@ class ListImport(models.Model):
                 violation_error_message=_("Say what these people opted in to."),
             ),
             models.CheckConstraint(
-                condition=Q(finished_at=None) | Q(taken=F("lines")),
-                name="no_list_is_finished_before_its_last_line",
+                condition=~Q(stage="finished") | Q(finished_at__isnull=False),
+                name="no_finished_list_without_finished_at",
             ),
         ]
 
     def __str__(self) -> str:
         return self.label
 
+    def may_become(self, stage: str) -> bool:
+        return stage in self.STEPS[self.stage]
+
+    @property
+    def left_out(self) -> list[str]:
+        """The headings of columns that mean nothing here; what they held was dropped."""
+        named = zip(self.headings, self.columns, strict=False)
+        return [heading for heading, meaning in named if not meaning]
+
+    @property
+    def done(self) -> float:
+        """How much of the present stage's work is done, from 0 to 1."""
+        if self.stage == self.Stage.READING:
+            return 1 - self.parts.count() / max(self.part_count, 1)
+        if self.stage in (self.Stage.TRYING, self.Stage.TAKING):
+            left = (
+                self.shares.untried() if self.stage == self.Stage.TRYING else self.shares.untaken()
+            )
+            return 1 - left.count() / max(self.shares.count(), 1)
+        return 1.0 if self.stage in self.OVER else 0.0
+
     def counts(self) -> dict[str, int]:
-        """How many rows met which fate."""
+        """How many rows met which fate so far."""
         fates = self.rows.values_list("fate").annotate(models.Count("pk")).order_by("fate")
         return dict(fates)
+
+
+class ListPart(models.Model):
+    """Some thousand rows of a list as they were brought; it goes when they were read."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    list_import = models.ForeignKey(
+        ListImport, on_delete=models.CASCADE, related_name="parts", db_index=False
+    )
+    number = models.PositiveIntegerField()
+    content = EncryptedText()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["list_import", "number"], name="the_parts_of_a_list_are_numbered"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"part {self.number}"
+
+
+class ListShareQuerySet(models.QuerySet["ListShare"]):
+    def untried(self) -> Self:
+        return self.filter(tried_at=None)
+
+    def untaken(self) -> Self:
+        return self.filter(taken_at=None)
+
+
+class ListShare(models.Model):
+    """A share of the people of a list, by blind index: all rows of one number are in one share."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    list_import = models.ForeignKey(
+        ListImport, on_delete=models.CASCADE, related_name="shares", db_index=False
+    )
+    number = models.PositiveIntegerField()
+    tried_at = models.DateTimeField(null=True)
+    foreseen = models.CharField(max_length=64, blank=True, help_text=_("Hash of the outcomes."))
+    taken_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ListShareQuerySet] = ListShareQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["list_import", "number"], name="the_shares_of_a_list_are_numbered"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"share {self.number}"
+
+
+class SharePiece(models.Model):
+    """What one part of a list held for one share of its people, read and in the part's order."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    share = models.ForeignKey(
+        ListShare, on_delete=models.CASCADE, related_name="pieces", db_index=False
+    )
+    part = models.PositiveIntegerField()
+    content = EncryptedText()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["share", "part"], name="a_part_is_read_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"piece {self.part}"
 
 
 class ImportRow(models.Model):
@@ -349,10 +563,13 @@ class ImportRow(models.Model):
         REFUSED = "refused", _("refused")
         SUPPRESSED = "suppressed", _("suppressed")
 
-    list_import = models.ForeignKey(ListImport, on_delete=models.CASCADE, related_name="rows")
+    # Its unique constraint begins with the list: an index of its own would be a second one.
+    list_import = models.ForeignKey(
+        ListImport, on_delete=models.CASCADE, related_name="rows", db_index=False
+    )
     line = models.PositiveIntegerField()
     fate = models.CharField(max_length=10, choices=Fate)
-    reason = models.CharField(max_length=200)
+    reason = models.CharField(max_length=300)
     shown_as = models.CharField(max_length=30, blank=True)
 
     class Meta:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn
 
 import phonenumbers
@@ -138,6 +139,13 @@ EXTENSION = re.compile(
     re.IGNORECASE,
 )
 PLAIN = re.compile(r"[(\s]*\+?[\s().\-/]*\d[\d\s().\-/]*")
+# How nearly every number of North America is written; the rest takes the long way.
+NANP_WRITTEN = re.compile(
+    r"(?:(?P<plus>\+)1[ .-]?|1[ .-]?)?(?P<bracket>\()?(?P<area>[2-9]\d\d)(?(bracket)\))[ .-]?"
+    r"(?P<exchange>[2-9]\d\d)[ .-]?(?P<line>\d{4})",
+    re.ASCII,
+)
+NANP_COUNTRIES = frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1])
 INTERNATIONAL_00 = re.compile(r"[(\s]*\+?00[\s().\-/]*([1-9][\d\s().\-/]*)")
 NANP_SHAPE = re.compile(r"[2-9](?!11)[0-8]\d[2-9]\d{6}")
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -152,6 +160,29 @@ def parse(raw: str, *, country: str = "US") -> Number:
     """
     if len(raw) > MAX_CHARACTERS:
         raise NumberRefused(Reason.TOO_LONG)
+    plain = NANP_WRITTEN.fullmatch(raw)
+    if plain and (plain["plus"] or country.upper() in NANP_COUNTRIES):
+        return _of_nanp("".join(plain.group("area", "exchange", "line")))
+    return _parsed(raw, country)
+
+
+def _of_nanp(significant: str) -> Number:
+    """A number of North America: what it is, its first six digits say, and nothing below them."""
+    home, reason = _exchange(significant[:6])
+    if reason:
+        raise NumberRefused(reason)
+    return Number(f"+1{significant}", home)
+
+
+@lru_cache(maxsize=131_072)
+def _exchange(prefix: str) -> tuple[str, Reason | None]:
+    try:
+        return _parsed(f"+1{prefix}0100", "US").country, None
+    except NumberRefused as refusal:
+        return "", refusal.reason
+
+
+def _parsed(raw: str, country: str) -> Number:
     number = _read(_international(_written(_cleaned(raw))), country.upper())
     significant = phonenumbers.national_significant_number(number)
     _refuse_impossible(number, significant)

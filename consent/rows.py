@@ -1,16 +1,9 @@
-"""What the rows of a list say: encodings, separators, headings, dates and names of real tools."""
+"""What the columns and cells of a list mean: headings, dates, yes and no, names of real tools."""
 
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
-from typing import Any
-
-csv.field_size_limit(1_000_000)
 
 # What the columns of known tools are called; everything else is left out and named in the report.
 HEADINGS = {
@@ -31,101 +24,70 @@ HEADINGS = {
 }
 COLUMN_OF = {heading: name for name, headings in HEADINGS.items() for heading in headings}
 YES = {"yes", "true", "1", "ja", "oui", "sí", "si", "confirmed_opt_in", "double_opt_in"}
-DATE_FORMATS = (
-    "%Y-%m-%dT%H:%M:%S%z",
-    "%Y-%m-%dT%H:%M:%S.%f%z",
-    "%Y-%m-%d %H:%M:%S %z",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y",
-)
+ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,6})?( ?[+-]\d\d:?\d\d|Z)?)?", re.ASCII)
+DATE_FORMATS = ("%d.%m.%Y %H:%M", "%d.%m.%Y")
 LONGEST_NAME = 60
-LONGEST_HEADING = 80
 YEARS = range(1990, 2200)  # what a text message can have been agreed to in
-UNCLOSED = "From line {line} on, a quotation mark is never closed. Export the list again."
 FORMULA = re.compile(r"\A[=+\-@\t\r]")
 
 
-class NotAList(ValueError):
-    """A file that is no list of people; the text says what was looked for."""
+# What a clerk may say that a column means, in the order of the form.
+MEANINGS = {
+    "phone": "telephone number",
+    "first_name": "first name",
+    "language": "language",
+    "country": "country of the number",
+    "region": "state of the address",
+    "given_at": "when the person opted in",
+    "agreed": "whether the person agreed (yes or no)",
+    "confirmed": "whether the person confirmed (yes or no)",
+    "method": "how the person opted in",
+    "source": "form or page of the opt-in",
+    "wording": "wording that was shown",
+    "ip_address": "network address of the form",
+    "user_agent": "browser of the form",
+    "withdrawn_at": "when the person opted out",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A list as it was read: its rows by our names, and the columns that are not wanted."""
-
-    rows: Sequence[dict[str, str]]
-    left_out: tuple[str, ...]
-
-
-def read(content: str) -> Table:
-    """The rows of a list. Raises NotAList if there is no heading for phone numbers."""
-    delimiter = _delimiter(content)
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-    headings = [heading.strip() for heading in next(_without_faults(reader), [])]
-    if any(len(heading) > LONGEST_HEADING or "\n" in heading for heading in headings):
-        raise NotAList("The first line does not name the columns; is a quotation mark left open?")
-    columns = [COLUMN_OF.get(heading.casefold(), "") for heading in headings]
-    if "phone" not in columns:
-        raise NotAList(
-            "The file has no column of phone numbers (such as “phone”) in its first line."
-        )
-    rows = [_named(columns, cells) for cells in _without_faults(reader) if any(cells)]
-    left_out = [heading for heading, name in zip(headings, columns, strict=True) if not name]
-    return Table(rows, tuple(left_out))
+def guess(headings: Sequence[str]) -> list[str]:
+    """What each column probably means, "" for nothing we need; each meaning is used once."""
+    meant: list[str] = []
+    for heading in headings:
+        name = COLUMN_OF.get(heading.strip().casefold(), "")
+        meant.append("" if name in meant else name)
+    return meant
 
 
-def text_of(raw: bytes) -> str:
-    """The text of a file, in UTF-8 with or without a mark, or else in Windows's western encoding.
-
-    Raises NotAList for a file that is no text.
-    """
-    if b"\x00" in raw:
-        raise NotAList("This is no text file. Save the list as CSV and bring it again.")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace")
-
-
-def _delimiter(content: str) -> str:
-    first_line = content.split("\n", 1)[0]
-    return max(",;\t", key=first_line.count)
-
-
-def _without_faults(reader: Any) -> Iterator[list[str]]:
-    """Every row; a line that cannot be read becomes a number that is none, and is refused as such.
-
-    Raises NotAList where a fault swallowed several lines: nobody must be lost among them.
-    """
-    while True:
-        before = reader.line_num
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            if reader.line_num > before + 1:
-                raise NotAList(UNCLOSED.format(line=before + 1)) from None
-            yield ["unreadable"]
-
-
-def _named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    pairs = zip_longest(columns, cells[: len(columns)], fillvalue="")  # a row may be cut short
-    return {name: cell.strip() for name, cell in pairs if name}
+def named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """The cells of a row by what their columns mean; those that mean nothing are dropped."""
+    return {name: cell for name, cell in zip(columns, cells, strict=False) if name}
 
 
 def instant(written: str) -> datetime | None:
     """The time that a cell names, in UTC if it names no zone; None if it names none that exists."""
+    found = _iso(written) if written[:4].isdigit() else _other(written)
+    if found is None or found.year not in YEARS:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _iso(written: str) -> datetime | None:
+    """The common form, read fast; a space before the offset is how shops write it."""
+    if not ISO.fullmatch(written):
+        return None
+    try:
+        return datetime.fromisoformat(written.replace(" +", "+").replace(" -", "-"))
+    except ValueError:
+        return None
+
+
+def _other(written: str) -> datetime | None:
     for form in DATE_FORMATS:
         try:
-            found = datetime.strptime(written, form)  # noqa: DTZ007 - the zone is set below
+            return datetime.strptime(written, form)  # noqa: DTZ007 - the zone is set by the caller
         except ValueError:
             continue
-        if found.year not in YEARS:
-            return None
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     return None
 
 
@@ -137,6 +99,10 @@ def first_name(cell: str) -> tuple[str, str]:
     """A name fit to stand in a message, and a note if the cell held none."""
     if len(cell) > LONGEST_NAME:
         return "", "The first name was too long and was left out."
-    if FORMULA.match(cell) or any(unicodedata.category(sign) == "Cc" for sign in cell):
+    if FORMULA.match(cell) or (not cell.isprintable() and _holds_control(cell)):
         return "", "The first name looked like a formula and was left out."
     return cell, ""
+
+
+def _holds_control(cell: str) -> bool:
+    return any(unicodedata.category(sign) == "Cc" for sign in cell)

@@ -1,15 +1,24 @@
-"""Celery turns the crank of list imports."""
+"""Celery turns the crank of lists, and closes what nobody confirmed."""
+
+import time
 
 from celery import shared_task
 
 from audit import clock
-from consent import lists
-from consent.models import ListImport
+from consent import ledger, list_work
+from consent.models import Purpose
+
+PATIENCE = 20.0  # seconds after which a task makes room for others
 
 
 @shared_task
 def take_lists() -> None:
-    """Opt-outs first: no refusal waits behind a long list of opt-ins."""
-    for brought in ListImport.objects.unfinished().order_by("-kind", "created_at"):
-        for _taken in lists.take(brought=brought, by="worker", at=clock.now()):
-            pass
+    until = time.monotonic() + PATIENCE
+    while list_work.turn(by="worker", at=clock.now()) and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def lapse() -> None:
+    for purpose in Purpose.objects.order_by("pk"):
+        ledger.lapse(purpose=purpose, by="worker", at=clock.now())

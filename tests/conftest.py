@@ -26,6 +26,8 @@ from campaigns import dispatch
 from campaigns.gateways import wire
 from campaigns.models import Campaign, Sender
 from consent import ledger, numbers, purposes
+from consent.admission import Fate
+from consent.intake import OptIn
 from consent.models import Method, Notice, Purpose, Subscriber
 from tests import services
 
@@ -224,20 +226,23 @@ class Enrol(Protocol):
 
 @pytest.fixture
 def person(notice: Notice) -> Enrol:
-    """Someone who opted in thirty days ago; `more` are fields of `ledger.OptIn`."""
+    """Someone who opted in thirty days ago; `more` are fields of an `OptIn`."""
+
+    usual = notice
 
     def enrol(number: str = "+12125550123", *, confirmed: bool = True, **more: Any) -> Subscriber:
         given_at = more.pop("given_at", AT - timedelta(days=30))
-        opt_in = ledger.OptIn(
-            number=numbers.parse(number),
+        notice = more.pop("notice", usual)
+        opt_in = OptIn.of(
+            numbers.parse(number),
+            notice_id=notice.pk,
             given_at=given_at,
             confirmed_at=given_at + timedelta(minutes=5) if confirmed else None,
-            **{"notice": notice, "method": Method.WEB_FORM, "source": "test", **more},
+            **{"method": Method.WEB_FORM, "source": "test", **more},
         )
-        purpose = opt_in.notice.purpose
-        [outcome] = ledger.enrol(opt_ins=[opt_in], purpose=purpose, by="command", at=AT)
-        assert outcome.fate in (ledger.Fate.ACCEPTED, ledger.Fate.MERGED), outcome.reason
-        return Subscriber.objects.get(number_index=opt_in.index)
+        [outcome] = ledger.enrol(opt_ins=[opt_in], purpose=notice.purpose, by="command", at=AT)
+        assert outcome.fate in (Fate.ACCEPTED, Fate.MERGED), outcome.reason
+        return Subscriber.objects.get(number_index=opt_in.number_index)
 
     return enrol
 

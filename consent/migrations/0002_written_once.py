@@ -4,7 +4,11 @@ from django.db import migrations
 
 from audit.triggers import append_only, refuse, refuse_truncate
 
-CONSENT = "id subscriber_id purpose_id notice_id method source given_at recorded_at"
+CONSENT = (
+    "id subscriber_id purpose_id notice_id method source commitment given_at recorded_at opened_in "
+    "confirmation_due_at"
+)
+ONCE = "confirmed_at confirmed_in confirmation_queued_at lapsed_at withdrawn_at"
 PUT_OFF = (
     "(OLD.expires_at IS NOT NULL AND (NEW.expires_at IS NULL OR NEW.expires_at > OLD.expires_at))"
 )
@@ -26,7 +30,7 @@ class Migration(migrations.Migration):
         refuse(
             "consent_consent",
             "UPDATE",
-            when=f"{changed(CONSENT, once='confirmed_at withdrawn_at')} OR {PUT_OFF}",
+            when=f"{changed(CONSENT, once=ONCE)} OR {PUT_OFF}",
             saying="a consent is opened, confirmed and closed once",
         ),
         refuse("consent_consent", "DELETE", saying="a consent is never deleted"),

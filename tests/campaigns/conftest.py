@@ -25,6 +25,7 @@ from campaigns.models import Attempt, Campaign, Message, Reply, Sender
 from campaigns.sandbox.faults import Faults
 from campaigns.sandbox.provider import Account, serving
 from consent import ledger, numbers
+from consent.intake import OptIn
 from consent.models import Method, Notice, Purpose, Subscriber, Suppression
 from tests import services
 from tests.conftest import AT
@@ -58,9 +59,9 @@ def people(notice: Notice) -> Callable[[Sequence[str]], list[Subscriber]]:
     def enrol(phones: Sequence[str]) -> list[Subscriber]:
         given_at = AT - timedelta(days=30)
         opt_ins = [
-            ledger.OptIn(
-                number=numbers.parse(phone),
-                notice=notice,
+            OptIn.of(
+                numbers.parse(phone),
+                notice_id=notice.pk,
                 method=Method.WEB_FORM,
                 source="test",
                 given_at=given_at,
@@ -70,7 +71,7 @@ def people(notice: Notice) -> Callable[[Sequence[str]], list[Subscriber]]:
         ]
         ledger.enrol(opt_ins=opt_ins, purpose=notice.purpose, by="command", at=AT)
         found = {s.number_index: s for s in Subscriber.objects.all()}
-        return [found[opt_in.index] for opt_in in opt_ins]
+        return [found[opt_in.number_index] for opt_in in opt_ins]
 
     return enrol
 

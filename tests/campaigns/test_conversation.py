@@ -10,6 +10,8 @@ from audit.models import Entry
 from campaigns import conversation, delivery
 from campaigns.models import Message, Reply
 from consent import ledger, numbers
+from consent.admission import Fate
+from consent.intake import OptIn
 from consent.models import Consent, Method, Purpose, Subscriber, Suppression
 from tests.campaigns.conftest import (
     NEW_YORK,
@@ -79,16 +81,16 @@ def test_a_stop_reaches_a_number_that_was_never_seen():
 
 def test_a_list_cannot_enrol_who_stopped_before_they_were_known(notice):
     write("STOP", number=NEW_YORK)
-    opt_in = ledger.OptIn(
-        number=numbers.parse(NEW_YORK),
-        notice=notice,
+    opt_in = OptIn.of(
+        numbers.parse(NEW_YORK),
+        notice_id=notice.pk,
         method=Method.WEB_FORM,
         source="test",
         given_at=AT - timedelta(days=1),
         confirmed_at=AT,
     )
     [outcome] = ledger.enrol(opt_ins=[opt_in], purpose=notice.purpose, by="command", at=LATER)
-    assert outcome.fate == ledger.Fate.SUPPRESSED
+    assert outcome.fate == Fate.SUPPRESSED
 
 
 def test_the_confirmation_goes_out_although_the_number_is_suppressed(person):

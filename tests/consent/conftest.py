@@ -11,8 +11,9 @@ import pytest
 
 from audit.trail import Actor
 from config.encryption import blind_index
-from consent import ledger, lists, numbers, purposes
-from consent.ledger import OptIn, Outcome
+from consent import ledger, list_work, lists, numbers, purposes
+from consent.admission import Outcome
+from consent.intake import OptIn
 from consent.models import ListImport, Method, Notice, Purpose, Subscriber, Suppression
 from tests.conftest import WORDINGS
 
@@ -58,9 +59,10 @@ def draft(notice: Notice, at: datetime) -> Draft:
     """An opt-in of thirty days ago that was not confirmed; nothing is written."""
 
     def opt_in(number: str = ADA, **more: Any) -> OptIn:
-        usual = {"notice": notice, "method": Method.WEB_FORM, "source": "till"}
+        about = more.pop("notice", notice)
+        usual = {"notice_id": about.pk, "method": Method.WEB_FORM, "source": "till"}
         fields = {**usual, "given_at": at - timedelta(days=30), **more}
-        return OptIn(number=numbers.parse(number), **fields)
+        return OptIn.of(numbers.parse(number), **fields)
 
     return opt_in
 
@@ -117,8 +119,19 @@ def bring(purpose: Purpose, notice: Notice, at: datetime) -> TakeIn:
     def brought(raw: bytes, *, kind: str = "opt_ins", **more: Any) -> ListImport:
         about = purpose if kind == "opt_ins" else None
         usual = {"purpose": about, "label": "shop export", "by": "command", "at": at}
-        return lists.bring(raw=raw, kind=ListImport.Kind(kind), **{**usual, **more})
+        return lists.bring(file=io.BytesIO(raw), kind=ListImport.Kind(kind), **{**usual, **more})
 
+    return brought
+
+
+def taken_in(brought: ListImport, at: datetime) -> ListImport:
+    """Has a list read, tried out and taken in."""
+    lists.read_as(brought=brought, columns=brought.columns, by="command", at=at)
+    for _done in list_work.run(brought=brought, by="command", at=at):
+        pass
+    lists.begin(brought=brought, by="command", at=at)
+    for _done in list_work.run(brought=brought, by="command", at=at):
+        pass
     return brought
 
 
@@ -127,9 +140,6 @@ def take_in(bring: TakeIn, at: datetime) -> TakeIn:
     """Keeps a file and takes all of it in."""
 
     def taken(raw: bytes, **more: Any) -> ListImport:
-        brought = bring(raw, **more)
-        for _lines in lists.take(brought=brought, by="command", at=at):
-            pass
-        return brought
+        return taken_in(bring(raw, **more), at)
 
     return taken

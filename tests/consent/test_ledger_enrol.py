@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import Entry
 from audit.trail import NotRecorded
 from consent import ledger
-from consent.ledger import Fate
+from consent.admission import CONFIRMED, MERGED, Fate
 from consent.models import Area, Consent, Method, Notice, Purpose, Subscriber, Suppression
 from tests.consent.conftest import ADA, BOB, Draft, Enrolling, Permitted, Restore, Withdraw
 
@@ -116,7 +116,7 @@ def test_the_same_opt_in_again_changes_nothing(enrol: Enrolling, draft: Draft) -
     enrol(draft(first_name="Ada"))
     before, entries = Consent.objects.values().get(), Entry.objects.count()
     [outcome] = enrol(draft(first_name="Eve", language="de", source="elsewhere"))
-    assert (outcome.fate, outcome.reason) == (Fate.MERGED, ledger.MERGED)
+    assert (outcome.fate, outcome.reason) == (Fate.MERGED, MERGED.reason)
     assert Consent.objects.values().get() == before
     assert Subscriber.objects.get().first_name == "Ada"
     assert Entry.objects.count() == entries
@@ -134,7 +134,7 @@ def test_a_later_opt_in_may_bring_the_confirmation(
     enrol(draft())
     assert not permitted()
     [outcome] = enrol(draft(confirmed_at=at - DAY))
-    assert (outcome.fate, outcome.reason) == (Fate.MERGED, ledger.CONFIRMED_BY_ROW)
+    assert (outcome.fate, outcome.reason) == (Fate.MERGED, CONFIRMED.reason)
     assert Consent.objects.get().confirmed_at == at - DAY
     assert Entry.objects.get(verb="consent.confirmed").facts["confirmed"]
     assert permitted()
@@ -144,7 +144,7 @@ def test_a_confirmation_in_the_same_batch_needs_no_entry_of_its_own(
     enrol: Enrolling, draft: Draft, at: datetime
 ) -> None:
     outcomes = enrol(draft(), draft(confirmed_at=at - DAY))
-    assert outcomes[1].reason == ledger.CONFIRMED_BY_ROW
+    assert outcomes[1].reason == CONFIRMED.reason
     assert Consent.objects.get().confirmed_at == at - DAY
     assert Entry.objects.get(verb="consent.opened").facts["confirmed"]
     assert not Entry.objects.filter(verb="consent.confirmed").exists()
@@ -161,7 +161,7 @@ def test_a_confirmation_is_not_moved_by_another(
 ) -> None:
     enrol(draft(confirmed_at=at - 3 * DAY))
     [outcome] = enrol(draft(confirmed_at=at - DAY))
-    assert outcome.reason == ledger.MERGED
+    assert outcome.reason == MERGED.reason
     assert Consent.objects.get().confirmed_at == at - 3 * DAY
 
 

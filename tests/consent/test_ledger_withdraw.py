@@ -14,7 +14,7 @@ from audit import roles
 from audit.models import Detail, Entry
 from audit.trail import NotRecorded
 from config.encryption import blind_index
-from consent.ledger import Fate
+from consent.admission import Fate
 from consent.models import Consent, Notice, Purpose, Subscriber, Suppression
 from tests.conftest import Enrol
 from tests.consent.conftest import ADA, BOB, Draft, Enrolling, Permitted, Withdraw

@@ -16,6 +16,8 @@ from audit.models import Authenticator, Operator
 from campaigns import dispatch, senders
 from campaigns.models import Attempt, Campaign, Message, Receipt, Sender
 from consent import ledger, numbers, purposes
+from consent.admission import Fate
+from consent.intake import OptIn
 from consent.models import Method, Notice, Purpose, Subscriber
 from tests.conftest import AT, PASSWORD, WORDINGS
 from tests.services import Stack
@@ -108,9 +110,9 @@ def enrol(business: Business, e164s: Iterable[str], *, confirmed: bool = True) -
     """People who opted in thirty days ago, in the order of their numbers."""
     given_at = AT - timedelta(days=30)
     opt_ins = [
-        ledger.OptIn(
-            number=numbers.parse(e164),
-            notice=business.notice,
+        OptIn.of(
+            numbers.parse(e164),
+            notice_id=business.notice.pk,
             method=Method.WEB_FORM,
             source="test",
             given_at=given_at,
@@ -119,9 +121,9 @@ def enrol(business: Business, e164s: Iterable[str], *, confirmed: bool = True) -
         for e164 in e164s
     ]
     outcomes = ledger.enrol(opt_ins=opt_ins, purpose=business.purpose, by="command", at=AT)
-    assert {outcome.fate for outcome in outcomes} == {ledger.Fate.ACCEPTED}
-    known = Subscriber.objects.in_bulk([o.index for o in opt_ins], field_name="number_index")
-    return [known[opt_in.index] for opt_in in opt_ins]
+    assert {outcome.fate for outcome in outcomes} == {Fate.ACCEPTED}
+    known = Subscriber.objects.in_bulk([o.number_index for o in opt_ins], field_name="number_index")
+    return [known[opt_in.number_index] for opt_in in opt_ins]
 
 
 def approved(business: Business, *, text: str = TEXT) -> Campaign:

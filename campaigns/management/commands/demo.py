@@ -192,27 +192,40 @@ class Story:
             self._bring("eu_leads_cp1252.csv", "Leads from Europe", opt_ins, purpose),
         ]
         with bars(self.console) as progress:
-            tasks = {b.pk: progress.add_task(b.label, total=b.lines) for b in brought}
+            tasks = {b.pk: progress.add_task(b.label, total=2.0) for b in brought}
             wait_until(lambda: self._watch(progress, tasks), "the lists to be taken in")
         self._report(brought)
 
     def _bring(
         self, name: str, label: str, kind: ListImport.Kind, purpose: Purpose | None
     ) -> ListImport:
-        return lists.bring(
-            raw=(SAMPLES / name).read_bytes(),
-            kind=kind,
-            purpose=purpose,
-            label=label,
-            method=Method.WEB_FORM,
-            by=self.staff[roles.SUBSCRIBER_MANAGER],
-            at=clock.now(),
-        )
+        clerk, at = self.staff[roles.SUBSCRIBER_MANAGER], clock.now()
+        with (SAMPLES / name).open("rb") as file:
+            brought = lists.bring(
+                file=file,
+                kind=kind,
+                purpose=purpose,
+                label=label,
+                method=Method.WEB_FORM,
+                by=clerk,
+                at=at,
+            )
+        lists.read_as(brought=brought, columns=brought.columns, by=clerk, at=at)
+        return brought
 
     def _watch(self, progress: Progress, tasks: dict[Any, Any]) -> bool:
-        for brought in ListImport.objects.filter(pk__in=tasks).defer("content"):
-            progress.update(tasks[brought.pk], completed=brought.taken)
+        """Opt-outs are taken in first: the clerk presses the button in the order of the lists."""
+        for brought in ListImport.objects.filter(pk__in=tasks).order_by("created_at"):
+            if brought.stage == ListImport.Stage.FORESEEN and self._is_next(brought):
+                clerk = self.staff[roles.SUBSCRIBER_MANAGER]
+                lists.begin(brought=brought, by=clerk, at=clock.now())
+            taken = brought.stage in (ListImport.Stage.TAKING, *ListImport.OVER)
+            progress.update(tasks[brought.pk], completed=brought.done + taken)
         return not ListImport.objects.unfinished().exists()
+
+    def _is_next(self, brought: ListImport) -> bool:
+        before = ListImport.objects.unfinished().filter(created_at__lt=brought.created_at)
+        return not before.exists()
 
     def _report(self, brought: list[ListImport]) -> None:
         table = Table("List", "Rows", "Fate", "Why", box=None, pad_edge=False)

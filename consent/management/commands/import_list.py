@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import clock
-from consent import lists, rows
+from consent import list_work, lists, sheets
 from consent.models import ListImport, Method, Purpose
 
 
@@ -22,34 +22,57 @@ class Command(BaseCommand):
         parser.add_argument("--opt-outs", action="store_true", help="it is a list of opt-outs")
         parser.add_argument("--method", choices=Method.values, default=Method.WEB_FORM)
         parser.add_argument("--country", default="US", help="of numbers without a country code")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="tell what would happen, and stop"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         brought = self._bring(**options)
-        at = clock.now()
-        for taken in lists.take(brought=brought, by="command", at=at):
-            self.stdout.write(f"{taken} of {brought.lines} rows")
+        try:
+            lists.read_as(brought=brought, columns=brought.columns, by="command", at=clock.now())
+        except ValidationError as fault:
+            lists.discard(brought=brought, by="command", at=clock.now())
+            raise CommandError(" ".join(fault.messages)) from None
+        self._work(brought)
+        if options["dry_run"]:
+            self._report(brought)
+            lists.discard(brought=brought, by="command", at=clock.now())
+            return
+        lists.begin(brought=brought, by="command", at=clock.now())
+        self._work(brought)
+        self._report(brought)
+
+    def _work(self, brought: ListImport) -> None:
+        for done in list_work.run(brought=brought, by="command", at=clock.now()):
+            self.stdout.write(f"{brought.get_stage_display()}: {done:.0%}")
+
+    def _report(self, brought: ListImport) -> None:
         for fate, count in brought.counts().items():
             self.stdout.write(f"{fate}: {count}")
-        if brought.columns_left_out:
-            self.stdout.write(f"columns left out: {', '.join(brought.columns_left_out)}")
+        if brought.left_out:
+            self.stdout.write(f"columns left out: {', '.join(brought.left_out)}")
 
     def _bring(self, **options: Any) -> ListImport:
         kind = ListImport.Kind.OPT_OUTS if options["opt_outs"] else ListImport.Kind.OPT_INS
         try:
-            return lists.bring(
-                raw=options["file"].read_bytes(),
-                kind=kind,
-                purpose=self._purpose(kind, options["purpose"]),
-                label=options["label"],
-                method=Method(options["method"]),
-                country=options["country"].upper(),
-                by="command",
-                at=clock.now(),
-            )
-        except (OSError, rows.NotAList) as fault:
+            with options["file"].open("rb") as file:
+                return self._kept(file, kind, **options)
+        except (OSError, sheets.NotAList) as fault:
             raise CommandError(str(fault)) from None
         except ValidationError as fault:
             raise CommandError(" ".join(fault.messages)) from None
+
+    def _kept(self, file: Any, kind: ListImport.Kind, **options: Any) -> ListImport:
+        return lists.bring(
+            file=file,
+            kind=kind,
+            purpose=self._purpose(kind, options["purpose"]),
+            label=options["label"],
+            method=Method(options["method"]),
+            country=options["country"].upper(),
+            by="command",
+            at=clock.now(),
+        )
 
     def _purpose(self, kind: ListImport.Kind, code: str | None) -> Purpose | None:
         if kind == ListImport.Kind.OPT_OUTS:
