@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from audit import trail
-from campaigns import fence, text
+from campaigns import answers, fence, text
 from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 from campaigns.gateways.wire import wire
@@ -107,9 +107,9 @@ def call(attempts: Sequence[Attempt], *, since: float | None = None) -> list[Cal
 def _sender(message: Message) -> Sender:
     if message.campaign is not None:
         return message.campaign.sender
-    assert message.reply is not None  # the database says so
-    assert message.reply.sender is not None  # the fence lets none pass without
-    return message.reply.sender
+    sender = message.reply.sender if message.reply else message.sender
+    assert sender is not None  # the fence lets none pass without
+    return sender
 
 
 def _outgoing(attempt: Attempt) -> Outgoing:
@@ -135,7 +135,7 @@ def _number(message: Message) -> str:
 
 def _body(message: Message) -> str:
     if message.campaign is None or message.subscriber is None:
-        return message.body
+        return answers.with_links(message.body)
     return text.render(message.campaign.text, {"first_name": message.subscriber.first_name})
 
 

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from audit import merkle, trail
 from campaigns import quiet_hours
 from campaigns.models import Attempt, Campaign, Message, Sender
-from consent.models import Area, Consent, Purpose, Subscriber
+from consent.models import Area, Consent, Method, Purpose, Subscriber
 
 Status = Message.Status
 DAY = timedelta(days=1)
@@ -29,6 +29,7 @@ NO_PERMISSION = "The person no longer allows it: withdrawn, refused, expired or 
 TOO_LATE = "Its time was over before it could be sent."
 CAP_OF_DAY = "The daily limit of messages to this person was reached."
 CAP_OF_PURPOSE = "The promised frequency was reached."
+NOT_TO_BE_CONFIRMED = "There is nothing left to confirm: withdrawn, refused or lapsed."
 SENDER = "The sender is not verified, or may not be used in that country."
 OUTSIDE_WINDOW = "Outside the permitted hours."
 
@@ -53,6 +54,7 @@ class Facts:
     statuses: dict[int, str]
     senders: dict[int, Sender]
     permitted: set[uuid.UUID]
+    confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
     of_purpose: Counter[tuple[uuid.UUID, int]] = field(default_factory=Counter)
@@ -76,7 +78,10 @@ def _held(claim: uuid.UUID) -> list[Message]:
     held = Message.objects.filter(claim=claim, status=Status.CLAIMED, lease_until__gt=Now())
     campaigns = held.exclude(campaign=None).values_list("campaign_id", flat=True)
     _hold_campaigns(set(campaigns))  # campaigns before messages, as cancel locks them
-    related = ("campaign__purpose", "campaign__sender", "subscriber__area", "reply__sender")
+    related = (
+        *("campaign__purpose", "campaign__sender", "subscriber__area", "reply__sender"),
+        *("sender", "confirms"),
+    )
     locked = held.select_related(*related).select_for_update(of=("self",))
     messages = list(locked.order_by("id"))
     people = [m.subscriber_id for m in messages if m.subscriber_id]
@@ -106,17 +111,23 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
         permitted=set(
             Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", flat=True)
         ),
+        confirmable=_confirmable(messages, at),
         windows=_windows(areas.values(), at),
     )
     _count(facts, messages)
     return facts
 
 
+def _confirmable(messages: Sequence[Message], at: datetime) -> set[uuid.UUID]:
+    wanted = [m.confirms_id for m in messages if m.confirms_id]
+    awaiting = Consent.objects.awaiting_confirmation(at).filter(pk__in=wanted)
+    return set(awaiting.values_list("pk", flat=True)) if wanted else set()
+
+
 def _sender_id(message: Message) -> int | None:
     if message.campaign is not None:
         return message.campaign.sender_id
-    assert message.reply is not None  # the database says so
-    return message.reply.sender_id
+    return message.reply.sender_id if message.reply else message.sender_id
 
 
 def _windows(areas: Iterable[Area], at: datetime) -> dict[int, quiet_hours.Window]:
@@ -154,6 +165,8 @@ def _count(facts: Facts, messages: Sequence[Message]) -> None:
 def _verdict(message: Message, facts: Facts) -> Verdict:
     if facts.at >= message.not_after:
         return Verdict(Status.EXPIRED, TOO_LATE)
+    if message.confirms is not None:
+        return _verdict_on_confirmation(message, message.confirms, facts)
     if message.campaign is None:
         return _verdict_on_answer(message, facts)
     return _verdict_on_campaign(message, message.campaign, facts)
@@ -165,6 +178,20 @@ def _verdict_on_answer(message: Message, facts: Facts) -> Verdict:
     if sender is None or sender.verified_at is None:
         return Verdict(Status.BLOCKED, SENDER)
     return PASS
+
+
+def _verdict_on_confirmation(message: Message, consent: Consent, facts: Facts) -> Verdict:
+    """The one text to someone who opted in: at the permitted hours, unless their own text asked."""
+    assert message.subscriber is not None  # the database says so
+    if consent.pk not in facts.confirmable:
+        return Verdict(Status.BLOCKED, NOT_TO_BE_CONFIRMED)
+    sender = facts.senders.get(_sender_id(message) or 0)
+    if sender is None or not sender.may_reach(message.subscriber.area.country):
+        return Verdict(Status.BLOCKED, SENDER)
+    window = facts.windows[message.subscriber.area_id]
+    if consent.method == Method.KEYWORD or window.open:
+        return PASS
+    return _wait_for(window.next_opening, message)
 
 
 def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
@@ -275,6 +302,8 @@ def _mark_calling(passing: Sequence[Message], at: datetime) -> None:
 
 def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     """What allowed this message, so that it can be shown for each one."""
+    if message.confirms_id is not None:
+        return {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
     if message.subscriber is None or message.campaign is None:
         return {"allowed_by": "the person's own reply"}
     window = facts.windows[message.subscriber.area_id]

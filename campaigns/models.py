@@ -18,6 +18,14 @@ from config.encryption import blind_index
 from config.encryption.fields import EncryptedText
 from consent import numbers
 from consent.models import Area, Consent, Purpose, Subscriber
+from consent.replies import Intent
+
+
+class SenderQuerySet(models.QuerySet["Sender"]):
+    def speaking(self, purpose: Purpose, country: str) -> "Sender | None":
+        """The verified sender that this purpose uses in that country, if there is one."""
+        used = self.filter(purposes=purpose, verified_at__isnull=False).order_by("pk")
+        return next((sender for sender in used if sender.may_reach(country)), None)
 
 
 class Sender(models.Model):
@@ -34,7 +42,12 @@ class Sender(models.Model):
         validators=[RegexValidator(r"\A[A-Z]{2}( [A-Z]{2})*\Z", _("Two letters each: US CA."))],
         help_text=_("Where it may be used, two letters each: US CA."),
     )
+    purposes = models.ManyToManyField(
+        Purpose, blank=True, related_name="senders", help_text=_("What it is used for.")
+    )
     verified_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[SenderQuerySet] = SenderQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         permissions = [("verify_sender", "Can verify and retire a sender")]
@@ -220,8 +233,18 @@ class Opening(models.Model):
         return f"opening of {self.area}"
 
 
+class ReplyQuerySet(models.QuerySet["Reply"]):
+    def unjudged(self) -> Self:
+        """What may have been a STOP and waits for an operator's word."""
+        return self.filter(intent=Intent.LIKELY_STOP, judged_at=None)
+
+
 class Reply(models.Model):
     """What a person wrote to us."""
+
+    class Verdict(models.TextChoices):
+        KEPT = "kept", _("it was a STOP")
+        UNDONE = "undone", _("it was none")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider_id = models.CharField(max_length=64, unique=True)
@@ -230,10 +253,35 @@ class Reply(models.Model):
     number_index = models.CharField(max_length=blind_index.LENGTH, db_index=True, editable=False)
     text = EncryptedText(blank=True)
     intent = models.CharField(max_length=12)
+    reason = models.CharField(max_length=200, blank=True)
+    language = models.CharField(max_length=8, blank=True)
+    topics = models.JSONField(null=True, help_text=_("Purposes that the person may keep."))
     received_at = models.DateTimeField()
+    judged_at = models.DateTimeField(null=True)
+    judged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    verdict = models.CharField(max_length=6, choices=Verdict, blank=True)
+
+    objects: ClassVar[ReplyQuerySet] = ReplyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name_plural = "replies"
+        permissions = [("judge_reply", "Can judge what may have been a STOP")]
+        indexes = [
+            models.Index(
+                fields=["received_at"],
+                condition=Q(intent="likely_stop", judged_at=None),
+                name="review_finds_the_unjudged",
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict="", judged_at=None)
+                | Q(judged_at__isnull=False, judged_by__isnull=False) & ~Q(verdict=""),
+                name="no_verdict_without_who_and_when",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"reply {self.intent}"
@@ -262,7 +310,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class Message(models.Model):
-    """One text to one person: of a campaign, or the answer to a reply."""
+    """One text to one person: of a campaign, an answer to a reply, or what confirms an opt-in."""
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("waiting")
@@ -295,6 +343,12 @@ class Message(models.Model):
     consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT)
     opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT)
     reply = models.OneToOneField(Reply, null=True, on_delete=models.PROTECT, related_name="answer")
+    confirms = models.OneToOneField(
+        Consent, null=True, on_delete=models.PROTECT, related_name="confirmation"
+    )
+    sender = models.ForeignKey(
+        Sender, null=True, on_delete=models.PROTECT, help_text=_("Of what confirms an opt-in.")
+    )
     body = models.TextField(blank=True, help_text=_("Of an answer; a campaign has its own."))
     status = models.CharField(max_length=11, choices=Status, default=Status.WAITING)
     reason = models.CharField(max_length=200, blank=True)
@@ -329,9 +383,11 @@ class Message(models.Model):
                 fields=["campaign", "subscriber"], name="one_message_per_person_and_campaign"
             ),
             models.CheckConstraint(
-                condition=Q(campaign__isnull=False, reply=None, consent__isnull=False)
-                | Q(campaign=None, reply__isnull=False),
-                name="a_message_is_of_a_campaign_or_an_answer",
+                condition=Q(campaign__isnull=False, reply=None, confirms=None)
+                & Q(consent__isnull=False)
+                | Q(campaign=None, reply__isnull=False, confirms=None)
+                | Q(campaign=None, reply=None, confirms__isnull=False, subscriber__isnull=False),
+                name="a_message_is_of_a_campaign_or_an_answer_or_confirms",
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=["claimed", "calling"])

@@ -8,7 +8,7 @@ import time
 from celery import shared_task
 
 from audit import clock
-from campaigns import delivery, dispatch, receipts
+from campaigns import conversation, delivery, dispatch, receipts
 
 PATIENCE = 20.0  # seconds after which a task makes room for others
 
@@ -18,6 +18,12 @@ def turn() -> None:
     """Carry batches out until nothing is due, or others should have their turn."""
     until = time.monotonic() + PATIENCE
     while delivery.turn(at=clock.now()) and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def confirm_opt_ins() -> None:
+    while conversation.confirm_opt_ins(at=clock.now()):
         pass
 
 

@@ -174,6 +174,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": TURN_EVERY,
         "options": {"expires": 5},
     },
+    "confirm opt-ins": {
+        "task": "campaigns.tasks.confirm_opt_ins",
+        "schedule": TURN_EVERY,
+        "options": {"expires": 5},
+    },
     "take in receipts": {
         "task": "campaigns.tasks.reconcile",
         "schedule": TURN_EVERY,
@@ -325,7 +330,8 @@ SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if yes("BEHIND_TLS_PROXY"):
+BEHIND_TLS_PROXY = yes("BEHIND_TLS_PROXY")
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -7,10 +7,9 @@ import json
 import uuid
 from typing import Any
 
-from django.db.models import Field, Lookup
+from django.db.models import Lookup
 
 
-@Field.register_lookup
 class Among(Lookup):
     """True for rows whose column holds one of the values: keys, blind indexes or numbers."""
 

@@ -1,8 +1,13 @@
-"""Whom we may write to, for what purpose, and how we know."""
+"""The app of consent: whom we may write to, for what purpose, and how we know."""
 
 from django.apps import AppConfig
+from django.db.models import Field
+
+from consent.among import Among
 
 
 class ConsentConfig(AppConfig):
     name = "consent"
-    verbose_name = "Consent"
+
+    def ready(self) -> None:
+        Field.register_lookup(Among)

@@ -12,8 +12,16 @@ from audit.trail import Actor
 from consent import admission as admissions
 from consent import intake
 from consent.admission import Admission, Outcome, leaf_of
+from consent.evidence import commitment
 from consent.intake import OptIn
-from consent.models import Consent, Method, Purpose, Subscriber, Suppression
+from consent.models import (
+    Consent,
+    Method,
+    Purpose,
+    Subscriber,
+    Suppression,
+    SuppressionQuerySet,
+)
 
 # --- opening -----------------------------------------------------------------------------------
 
@@ -32,6 +40,41 @@ def enrol(*, opt_ins: Sequence[OptIn], purpose: Purpose, by: Actor, at: datetime
     confirmed = [_act("consent.confirmed", leaf) for leaf in confirmations(admission)]
     trail.record_many([*opened, *confirmed], by=by, at=at)
     return outcomes
+
+
+@transaction.atomic
+def join(*, opt_in: OptIn, purpose: Purpose, by: Actor, at: datetime) -> Outcome:
+    """An opt-in that came from the telephone itself: new evidence, after whatever it refused.
+
+    It lifts the person's own refusals, of everything and of this purpose; not the provider's,
+    which would refuse the message anyway. Nothing that another purpose lost comes back.
+    """
+    hold([opt_in.number_index])
+    refusals = Suppression.objects.against(opt_in.number_index, purpose)
+    lifted = refusals.exclude(channel=Suppression.Channel.PROVIDER).update(lifted_at=at)
+    [outcome] = enrol(opt_ins=[opt_in], purpose=purpose, by=by, at=at)
+    if lifted:
+        _tell("refusal.lifted", opt_in.number_index, by=by, at=at, lifted=lifted)
+    return outcome
+
+
+@transaction.atomic
+def confirm(*, consent: Consent, evidence: str, by: Actor, at: datetime) -> bool:
+    """The second half of a double opt-in; False if there is nothing left to confirm.
+
+    What lapsed, was withdrawn or is refused by now is not confirmed. `evidence` is what shows it:
+    the reply, or where the link was opened.
+    """
+    hold([consent.subscriber.number_index])
+    lapse(purpose=consent.purpose, by=by, at=at)
+    ours = Consent.objects.open().unrefused().filter(pk=consent.pk, confirmed_at=None).first()
+    if ours is None:
+        return False
+    ours.confirmed_at, ours.confirmed_with = at, evidence
+    ours.save(update_fields=["confirmed_at", "confirmed_with"])
+    told = Consent.objects.values(*intake.CONSENT).get(pk=ours.pk)
+    trail.record_many([_act("consent.confirmed", leaf_of(told))], by=by, at=at)
+    return True
 
 
 def confirmations(admission: Admission) -> list[dict[str, Any]]:
@@ -132,13 +175,23 @@ def withdraw(
     new = created and not known  # of two at once from a stranger, the database lets one create
     trail.record(
         verb="consent.withdrawn",
-        subject=f"subscriber:{person.pk}" if person else f"index:{number_index[:16]}",
+        subject=_subject(person, number_index),
         by=by,
         at=at,
         facts={"channel": channel, "reason": reason, "closed": closed, "new": new},
         detail=note,
     )
     return new
+
+
+def _subject(person: Subscriber | None, number_index: str) -> str:
+    return f"subscriber:{person.pk}" if person else f"index:{number_index[:16]}"
+
+
+def _tell(verb: str, number_index: str, *, by: Actor, at: datetime, **facts: Any) -> None:
+    person = Subscriber.objects.filter(number_index=number_index).first()
+    subject = _subject(person, number_index)
+    trail.record(verb=verb, subject=subject, by=by, at=at, facts=facts)
 
 
 def _close(person: Subscriber, purpose: Purpose | None, at: datetime) -> int:
@@ -156,26 +209,99 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
     created for a number that had none, and a refusal by another channel stands. Returns how many
     came back.
     """
-    person = Subscriber.objects.filter(number_index=number_index).in_lock_order().first()
-    stops = Suppression.objects.standing().filter(
-        number_index=number_index, channel=Suppression.Channel.SMS
-    )
+    hold([number_index])
+    stops = _stops(number_index)
     stopped_at = stops.order_by("at").values_list("at", flat=True).first()
     if stopped_at is None:
         return 0
     stops.update(lifted_at=at)
-    taken = person.consents.filter(withdrawn_at=stopped_at) if person else Consent.objects.none()
-    valid = taken.confirmed().unrefused().exclude(expires_at__lte=at)
-    reopened = [_reopened(consent, evidence, at) for consent in valid]
-    Consent.objects.bulk_create(reopened)
+    reopened = _reopen(number_index, stopped_at, evidence, at)
+    _tell("consent.restored", number_index, by=by, at=at, consents=reopened)
+    return len(reopened)
+
+
+@transaction.atomic
+def undo(
+    *, number_index: str, stopped_at: datetime, evidence: str, note: str, by: Actor, at: datetime
+) -> int:
+    """An operator's word that a reply of `stopped_at` was no STOP after all; `note` says why.
+
+    Only that refusal is lifted: one that stood before it, or came after, stands. Returns how many
+    consents came back.
+    """
+    hold([number_index])
+    lifted = _stops(number_index).filter(at=stopped_at).update(lifted_at=at)
+    reopened = _reopen(number_index, stopped_at, evidence, at) if lifted else []
+    person = Subscriber.objects.filter(number_index=number_index).first()
     trail.record(
-        verb="consent.restored",
-        subject=f"subscriber:{person.pk}" if person else f"index:{number_index[:16]}",
+        verb="refusal.undone",
+        subject=_subject(person, number_index),
         by=by,
         at=at,
-        facts={"consents": [consent.pk.hex for consent in reopened]},
+        facts={"consents": reopened, "lifted": lifted},
+        detail=note,
     )
     return len(reopened)
+
+
+@transaction.atomic
+def narrow(
+    *,
+    number_index: str,
+    keep: Purpose,
+    evidence: str,
+    stopped_at: datetime,
+    by: Actor,
+    at: datetime,
+) -> bool:
+    """The person's answer to which topics they meant: all of them stopped but `keep`.
+
+    47 CFR 64.1200(a)(12) allows to ask once; without an answer everything stays stopped.
+    """
+    hold([number_index])
+    stop = _stops(number_index).filter(at=stopped_at).first()
+    if stop is None:
+        return False
+    stop.lifted_at = at
+    stop.save(update_fields=["lifted_at"])
+    ours = Consent.objects.filter(subscriber__number_index=number_index, withdrawn_at=stopped_at)
+    for purpose in {consent.purpose for consent in ours.select_related("purpose")} - {keep}:
+        Suppression.objects.create(
+            number_index=number_index,
+            purpose=purpose,
+            channel=Suppression.Channel.SMS,
+            reason=stop.reason,
+            at=at,
+        )
+    reopened = _reopen(number_index, stopped_at, evidence, at, purpose=keep)
+    _tell("refusal.narrowed", number_index, by=by, at=at, kept=keep.pk, consents=reopened)
+    return bool(reopened)
+
+
+def _stops(number_index: str) -> SuppressionQuerySet:
+    """Standing refusals by reply."""
+    channel = Suppression.Channel.SMS
+    return Suppression.objects.standing().filter(number_index=number_index, channel=channel)
+
+
+def _reopen(
+    number_index: str,
+    stopped_at: datetime,
+    evidence: str,
+    at: datetime,
+    *,
+    purpose: Purpose | None = None,
+) -> list[str]:
+    """New periods for the valid consents that a STOP of that instant closed; returns their keys."""
+    taken = Consent.objects.filter(
+        subscriber__number_index=number_index, withdrawn_at=stopped_at
+    ).exclude(expires_at__lte=at)
+    valid = taken.confirmed().unrefused()
+    if purpose:
+        valid = valid.filter(purpose=purpose)
+    reopened = [_reopened(consent, evidence, at) for consent in valid]
+    Consent.objects.bulk_create(reopened)
+    return [consent.pk.hex for consent in reopened]
 
 
 def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:
@@ -186,6 +312,7 @@ def _reopened(consent: Consent, evidence: str, at: datetime) -> Consent:
         method=Method.RESTORED,
         source=f"consent {consent.pk.hex}",
         evidence=evidence,
+        commitment=commitment(evidence),
         given_at=at,
         recorded_at=at,
         confirmed_at=at,

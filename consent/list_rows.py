@@ -20,7 +20,7 @@ NO_DATE = "The row does not say when the person opted in."
 NO_SUCH_DATE = "The date of the opt-in does not exist or cannot be read."
 IN_FUTURE = "The date of the opt-in lies in the future."
 NO_METHOD = "The row names a way of opting in that is not known here."
-NO_WORDING = "No wording is on record that was shown at that time in the person's language."
+NO_WORDING = "No wording is on record that was shown there, at that time, in that language."
 UNKNOWN_WORDING = "The wording in the row is not on record; publish it as a notice first."
 WORDING_LACKS = "The wording that this person agreed to does not state {missing}."
 IN_LISTS = frozenset({Method.WEB_FORM, Method.KEYWORD, Method.PAPER_FORM})
@@ -104,8 +104,8 @@ class OptInReader:
         return list(self.brought.purpose.notices.order_by("-shown_from"))
 
     @cached_property
-    def by_fingerprint(self) -> dict[str, Notice]:
-        return {notice.fingerprint: notice for notice in self.notices}
+    def by_fingerprint(self) -> dict[tuple[str, str], Notice]:
+        return {(notice.channel, notice.fingerprint): notice for notice in self.notices}
 
     @cached_property
     def lacking(self) -> dict[int, str]:
@@ -125,11 +125,12 @@ class OptInReader:
             raise RowRefused(NOT_AGREED)
         given_at = self._given_at(row)
         language = row.get("language", "").casefold()[:2] or "en"
+        method = self._method(row)
         name, remark = rows.first_name(row.get("first_name", ""))
         opt_in = OptIn.of(
             number,
-            notice_id=self._notice(row, language, given_at),
-            method=self._method(row),
+            notice_id=self._notice(row, method, language, given_at),
+            method=method,
             source=_source(row.get("source", ""), self.brought.label),
             given_at=given_at,
             confirmed_at=given_at if rows.says_yes(row.get("confirmed", "")) else None,
@@ -156,22 +157,31 @@ class OptInReader:
             raise RowRefused(NO_METHOD)
         return Method(named)
 
-    def _notice(self, row: dict[str, str], language: str, given_at: datetime) -> int:
+    def _notice(
+        self, row: dict[str, str], method: Method, language: str, given_at: datetime
+    ) -> int:
+        channel = Notice.CHANNEL_OF[method]
         quoted = row.get("wording")
-        notice = self._quoted(quoted) if quoted else self._shown(language, given_at)
+        notice = (
+            self._quoted(channel, quoted) if quoted else self._shown(channel, language, given_at)
+        )
         if lacking := self.lacking[notice.pk]:
             raise RowRefused(WORDING_LACKS.format(missing=lacking))
         return notice.pk
 
-    def _quoted(self, wording: str) -> Notice:
-        notice = self.by_fingerprint.get(_fingerprint(wording))
+    def _quoted(self, channel: str, wording: str) -> Notice:
+        notice = self.by_fingerprint.get((channel, _fingerprint(wording)))
         if notice is None:
             raise RowRefused(UNKNOWN_WORDING)
         return notice
 
-    def _shown(self, language: str, given_at: datetime) -> Notice:
+    def _shown(self, channel: str, language: str, given_at: datetime) -> Notice:
         for notice in self.notices:
-            if notice.language == language and notice.shown_from <= given_at:
+            if (
+                notice.channel == channel
+                and notice.language == language
+                and notice.shown_from <= given_at
+            ):
                 return notice
         raise RowRefused(NO_WORDING)
 

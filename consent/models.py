@@ -13,12 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from config.encryption import blind_index
 from config.encryption.fields import EncryptedText
-from consent import among as among
 from consent import numbers, wording
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no signs that are read as another
-
-
 SIGNS = (ALPHABET * 8).ljust(256).encode()  # eight bytes for each sign, so that none is likelier
 UNUSED = bytes(range(len(ALPHABET) * 8, 256))
 
@@ -103,33 +100,63 @@ class Purpose(models.Model):
         return timedelta(days=7 if self.period == self.Period.WEEK else 30)
 
 
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def shown(self, *, channel: str, language: str, at: datetime) -> "Notice | None":
+        """The wording that people were shown there, in that language, at that time."""
+        known = self.filter(channel=channel, language=language, shown_from__lte=at)
+        return known.order_by("-shown_from", "-number").first()
+
+
 class Notice(models.Model):
     """One exact wording that people were shown; never changed, never deleted."""
 
+    class Channel(models.TextChoices):
+        WEB = "web", _("page with a form")
+        KEYWORD = "keyword", _("call to text a word (poster, advertisement)")
+        PAPER = "paper", _("paper or in-store form")
+
+    # Where people see the wording that each way of opting in rests on.
+    CHANNEL_OF: ClassVar[dict[str, str]] = {
+        Method.WEB_FORM: Channel.WEB,
+        Method.KEYWORD: Channel.KEYWORD,
+        Method.PAPER_FORM: Channel.PAPER,
+    }
+
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="notices")
-    language = models.CharField(max_length=8)
+    channel = models.CharField(max_length=7, choices=Channel, default=Channel.WEB)
+    language = models.CharField(
+        max_length=2, validators=[RegexValidator(r"\A[a-z]{2}\Z", _("Two small letters: en."))]
+    )
     number = models.PositiveIntegerField()
     wording = models.TextField()
     fingerprint = models.CharField(max_length=64, editable=False)
     shown_from = models.DateTimeField()
     published_at = models.DateTimeField()
 
+    objects: ClassVar[NoticeQuerySet] = NoticeQuerySet.as_manager()  # type: ignore[assignment]
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["purpose", "language", "number"], name="notices_are_numbered"
+                fields=["purpose", "channel", "language", "number"], name="notices_are_numbered"
             ),
             models.UniqueConstraint(
-                fields=["purpose", "fingerprint"], name="one_notice_per_wording"
+                fields=["purpose", "channel", "fingerprint"], name="one_notice_per_wording"
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose.code} {self.language} {self.number}"
+        return f"{self.purpose.code} {self.channel} {self.language} {self.number}"
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return wording.missing(self.wording, business=settings.BUSINESS_NAME)
+        """What the law and the carriers want said, and this wording leaves out; in words."""
+        return wording.missing(
+            self.wording,
+            business=settings.BUSINESS_NAME,
+            about=f"{self.purpose.name} {self.purpose.promise}",
+            least_age=self.purpose.least_age,
+        )
 
     @property
     def missing_essentials(self) -> tuple[str, ...]:
@@ -240,6 +267,12 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
         )
         return self.filter(~Exists(refused))
 
+    def awaiting_confirmation(self, at: datetime) -> Self:
+        """Those to whom the one text may go that asks to confirm, or tells of the opt-in."""
+        told = Q(purpose__double_opt_in=False) | Q(confirmed_at=None)
+        running = self.open().filter(Q(expires_at=None) | Q(expires_at__gt=at), given_at__lte=at)
+        return running.filter(told, confirmation_due_at__isnull=False).unrefused()
+
     def permitting(self, at: datetime) -> Self:
         """Consents that allow a message at that time: one rule for enrolment and fence."""
         running = self.open().filter(Q(expires_at=None) | Q(expires_at__gt=at), given_at__lte=at)
@@ -265,6 +298,7 @@ class Consent(models.Model):
     opened_in = models.UUIDField(null=True, help_text=_("With whom one entry of the trail tells."))
     confirmed_at = models.DateTimeField(null=True)
     confirmed_in = models.UUIDField(null=True)
+    confirmed_with = EncryptedText(null=True)
     confirmation_due_at = models.DateTimeField(null=True)
     confirmation_queued_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
@@ -326,7 +360,9 @@ class Suppression(models.Model):
 
     class Channel(models.TextChoices):
         SMS = "sms", _("reply")
+        PAGE = "page", _("preference page")
         STAFF = "staff", _("told to staff")
+        FORM = "form", _("form of another system")
         PROVIDER = "provider", _("provider's list or error")
 
     number_index = models.CharField(max_length=blind_index.LENGTH, editable=False)
@@ -361,6 +397,180 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"refusal {self.pk}"
+
+
+class OptOutRequestQuerySet(models.QuerySet["OptOutRequest"]):
+    def waiting(self) -> Self:
+        return self.filter(honoured_at=None)
+
+    def overdue(self, at: datetime) -> Self:
+        return self.waiting().filter(due_by__lt=at)
+
+
+class OptOutRequest(models.Model):
+    """A refusal that reached staff by telephone, letter, mail or in person, with its legal clock.
+
+    It takes effect as soon as the number is known; one without a number waits to be honoured.
+    """
+
+    class Channel(models.TextChoices):
+        PHONE = "phone", _("telephone call")
+        LETTER = "letter", _("letter")
+        MAIL = "mail", _("e-mail")
+        IN_PERSON = "in_person", _("in person")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    channel = models.CharField(max_length=9, choices=Channel)
+    purpose = models.ForeignKey(Purpose, null=True, blank=True, on_delete=models.PROTECT)
+    number_index = models.CharField(max_length=blind_index.LENGTH, blank=True, editable=False)
+    note = EncryptedText(blank=True)
+    received_at = models.DateTimeField()
+    due_by = models.DateTimeField(editable=False)
+    recorded_at = models.DateTimeField(editable=False)
+    recorded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    honoured_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[OptOutRequestQuerySet] = OptOutRequestQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = _("opt-out told to staff")
+        verbose_name_plural = _("opt-outs told to staff")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(received_at__lte=F("recorded_at")),
+                name="no_request_from_the_future",
+                violation_error_message=_("It cannot have been received in the future."),
+            ),
+            models.CheckConstraint(
+                condition=Q(honoured_at=None) | ~Q(number_index=""),
+                name="nothing_is_honoured_without_a_number",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"opt-out of {self.received_at:%Y-%m-%d}"
+
+    @property
+    def was_late(self) -> bool:
+        return self.honoured_at is not None and self.honoured_at > self.due_by
+
+
+class Scan(models.Model):
+    """The picture of a signed form, encrypted; it belongs to the consent that it proves."""
+
+    class Kind(models.TextChoices):
+        PDF = "application/pdf", "PDF"
+        PNG = "image/png", "PNG"
+        JPEG = "image/jpeg", "JPEG"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    consent = models.OneToOneField(
+        Consent, null=True, on_delete=models.PROTECT, related_name="scan"
+    )
+    kind = models.CharField(max_length=15, choices=Kind)
+    content = EncryptedText()
+    fingerprint = models.CharField(max_length=64)
+    uploaded_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("open_scan", "Can open the scan of a signed form")]
+
+    def __str__(self) -> str:
+        return f"scan of {self.uploaded_at:%Y-%m-%d}"
+
+
+class Integration(models.Model):
+    """Another system that may tell of opt-ins and opt-outs; its key is kept as a hash."""
+
+    class Scope(models.TextChoices):
+        CONSENTS = "consents:write", _("tell of opt-ins")
+        WITHDRAWALS = "withdrawals:write", _("tell of opt-outs")
+        STATUS = "status:read", _("ask whether a number may be messaged")
+
+    name = models.CharField(max_length=60, unique=True)
+    scopes = models.CharField(max_length=80)
+    key_hash = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        permissions = [("revoke_integration", "Can revoke an integration's key")]
+        constraints = [
+            models.UniqueConstraint(fields=["key_hash"], name="a_key_is_of_one_integration")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def may(self, scope: str) -> bool:
+        return self.revoked_at is None and scope in self.scopes.split()
+
+
+class ApiCall(models.Model):
+    """What was answered to a call, so that the same call told again is answered the same."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, db_index=False)
+    key = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    answer = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["integration", "key"], name="a_call_told_twice_is_one_call"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"call {self.pk}"
+
+
+class StopScope(models.Model):
+    """What a STOP covers, from a day on; before the first row it is the whole business."""
+
+    class Scope(models.TextChoices):
+        EVERYTHING = "everything", _("everything, without a question")
+        ASK = "ask", _("everything, and one question which topic the person would keep")
+
+    scope = models.CharField(max_length=10, choices=Scope)
+    effective_from = models.DateTimeField()
+    set_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        verbose_name = _("scope of STOP")
+        verbose_name_plural = _("scope of STOP")
+        constraints = [
+            models.UniqueConstraint(fields=["effective_from"], name="one_scope_of_stop_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_scope_display()} from {self.effective_from:%Y-%m-%d}"
+
+    @classmethod
+    def of(cls, at: datetime) -> str:
+        """The scope in force at that time."""
+        rows = cls.objects.filter(effective_from__lte=at).order_by("-effective_from")
+        return rows.values_list("scope", flat=True).first() or cls.Scope.EVERYTHING
+
+
+class Allowance(models.Model):
+    """How often somebody did something in a span of time; whom it counts is a keyed hash."""
+
+    key = models.CharField(max_length=64)
+    since = models.DateTimeField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "since"], name="an_allowance_is_counted_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"allowance {self.pk}"
 
 
 class ListImportQuerySet(models.QuerySet["ListImport"]):

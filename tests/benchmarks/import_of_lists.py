@@ -20,7 +20,26 @@ from pathlib import Path
 
 from tests import environment, services
 
-AREA_CODES = ["201", "212", "305", "312", "404", "407", "415", "503", "512", "602", "617", "689", "702", "713", "801", "808", "907", "919"]
+AREA_CODES = [
+    "201",
+    "212",
+    "305",
+    "312",
+    "404",
+    "407",
+    "415",
+    "503",
+    "512",
+    "602",
+    "617",
+    "689",
+    "702",
+    "713",
+    "801",
+    "808",
+    "907",
+    "919",
+]
 NAMES = ["Ada", "Bob", "Chloé", "Dmitri", "Emeka", "Fatima", "Grace", "Hiroshi", "", "Íñigo"]
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 AT = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)

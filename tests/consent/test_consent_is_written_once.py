@@ -1,5 +1,6 @@
 """The database itself keeps consents, notices and refusals as they were written."""
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,12 @@ from consent.models import (
     Consent,
     ImportRow,
     ListImport,
+    ListPart,
+    ListShare,
     Method,
     Notice,
     Purpose,
+    SharePiece,
     Subscriber,
     Suppression,
 )
@@ -78,6 +82,9 @@ EDITS: dict[str, Callable[[Consent], Any]] = {
     "notice_id": lambda consent: consent.notice_id + 1,
     "method": lambda consent: Method.PAPER_FORM,
     "source": lambda consent: "elsewhere",
+    "commitment": lambda consent: "0" * 64,
+    "opened_in": lambda consent: uuid.uuid4(),
+    "confirmation_due_at": lambda consent: consent.recorded_at + DAY,
     "given_at": lambda consent: consent.given_at - DAY,
     "recorded_at": lambda consent: consent.recorded_at + DAY,
     "confirmed_at": lambda consent: consent.given_at + DAY,
@@ -118,6 +125,43 @@ def test_a_consent_is_confirmed_once(person: Enrol, at: datetime) -> None:
     change(consent, confirmed_at=at)
     with refused(ONCE):
         change(consent, confirmed_at=at + DAY)
+
+
+def test_it_is_fixed_once_which_entry_tells_of_a_confirmation(consent: Consent) -> None:
+    change(consent, confirmed_in=uuid.uuid4())
+    with refused(ONCE):
+        change(consent, confirmed_in=uuid.uuid4())
+    with refused(ONCE):
+        change(consent, confirmed_in=None)
+
+
+def test_a_confirmation_is_asked_for_once_and_only_if_it_is_due(
+    person: Enrol, at: datetime
+) -> None:
+    person(confirmed=False, confirmation_due_at=at)
+    consent = Consent.objects.get()
+    change(consent, confirmation_queued_at=at)
+    with refused(ONCE):
+        change(consent, confirmation_queued_at=at + DAY)
+    person(BOB, confirmed=False)
+    with refused("no_confirmation_is_sent_that_is_not_due"):
+        change(Consent.objects.get(confirmation_due_at=None), confirmation_queued_at=at)
+
+
+def test_a_consent_lapses_once_and_is_not_withdrawn_as_well(consent: Consent, at: datetime) -> None:
+    change(consent, lapsed_at=at)
+    with refused(ONCE):
+        change(consent, lapsed_at=at + DAY)
+    with refused(ONCE):
+        change(consent, lapsed_at=None)
+    with refused("a_consent_ends_in_one_way"):
+        change(consent, withdrawn_at=at)
+
+
+def test_a_consent_that_lapsed_makes_room_for_another(consent: Consent, at: datetime) -> None:
+    change(consent, lapsed_at=at)
+    another(consent)
+    assert Consent.objects.open().count() == 1
 
 
 def test_a_consent_is_closed_once(consent: Consent, at: datetime) -> None:
@@ -209,14 +253,22 @@ def test_no_consent_is_from_the_future(consent: Consent, at: datetime) -> None:
         another(consent, given_at=at + timedelta(microseconds=1), recorded_at=at)
 
 
+def stranger(consent: Consent, **changes: Any) -> Subscriber:
+    """A person whom nobody enrolled, living where the one of this consent does."""
+    usual = {"number": BOB, "number_index": blind_index.of(BOB), "language": "en"}
+    with transaction.atomic():
+        return Subscriber.objects.create(area=consent.subscriber.area, **{**usual, **changes})
+
+
 def test_a_number_is_one_person(consent: Consent) -> None:
-    with refused("number_index"), transaction.atomic():
-        Subscriber.objects.create(
-            number=ADA,
-            number_index=blind_index.of(ADA),
-            area=consent.subscriber.area,
-            language="en",
-        )
+    with refused("a_number_is_of_one_person|number_index"):
+        stranger(consent, number_index=blind_index.of(ADA))
+    stranger(consent)
+
+
+def test_a_pseudonym_is_one_person(consent: Consent) -> None:
+    with refused("a_pseudonym_is_of_one_person|pseudonym"):
+        stranger(consent, pseudonym=consent.subscriber.pseudonym)
 
 
 # --- notices and purposes ----------------------------------------------------------------------
@@ -355,10 +407,10 @@ def test_a_list_of_opt_ins_is_for_a_purpose(purpose: Purpose) -> None:
     list_of(kind=ListImport.Kind.OPT_OUTS)
 
 
-def test_no_list_is_finished_before_its_last_line(purpose: Purpose) -> None:
-    with refused("no_list_is_finished_before_its_last_line"):
-        list_of(purpose=purpose, lines=3, taken=2, finished_at=DATED)
-    list_of(purpose=purpose, lines=3, taken=3, finished_at=DATED)
+def test_a_finished_list_says_when(purpose: Purpose) -> None:
+    with refused("no_finished_list_without_finished_at"):
+        list_of(purpose=purpose, stage=ListImport.Stage.FINISHED)
+    list_of(purpose=purpose, stage=ListImport.Stage.FINISHED, finished_at=DATED)
 
 
 def test_every_line_of_a_list_has_one_fate(purpose: Purpose) -> None:
@@ -366,3 +418,20 @@ def test_every_line_of_a_list_has_one_fate(purpose: Purpose) -> None:
     ImportRow.objects.create(**line)
     with refused("every_line_has_one_fate|line"), transaction.atomic():
         ImportRow.objects.create(**line)
+    ImportRow.objects.create(**{**line, "list_import": list_of(purpose=purpose)})
+
+
+def test_the_parts_and_shares_of_a_list_have_numbers_of_their_own(purpose: Purpose) -> None:
+    brought = list_of(purpose=purpose)
+    for model, name in [(ListPart, "parts"), (ListShare, "shares")]:
+        model.objects.create(list_import=brought, number=0)
+        with refused(f"the_{name}_of_a_list_are_numbered|number"), transaction.atomic():
+            model.objects.create(list_import=brought, number=0)
+        model.objects.create(list_import=brought, number=1)
+
+
+def test_a_part_is_read_once_into_a_share(purpose: Purpose) -> None:
+    share = ListShare.objects.create(list_import=list_of(purpose=purpose), number=0)
+    SharePiece.objects.create(share=share, part=0)
+    with refused("a_part_is_read_once|part"), transaction.atomic():
+        SharePiece.objects.create(share=share, part=0)

@@ -1,28 +1,37 @@
-"""What the rows of a list say, in the encodings, separators and headings of real tools."""
+"""What headings mean, and which dates, answers and names a cell holds."""
 
 import csv
-import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import rows
-from consent.rows import NotAList
+from consent import rows, sheets
 
+DATA = Path(__file__).parent.parent / "data"
 HEADINGS = [
     ("phone,first_name,language,country,state", "phone first_name language country region"),
     ("Phone,First Name,Default Address Country Code", "phone first_name country"),
     ("PHONE_NUMBER,opted_out_at", "phone withdrawn_at"),
-    ("Telefon;Vorname;Land;Einwilligung am;Quelle;Sprache",)
+    ("Telefon,Vorname,Land,Einwilligung am,Quelle,Sprache",)
     + ("phone first_name country given_at source language",),
-    ("Téléphone\tPrénom\tLangue\tPays", "phone first_name language country"),
-    ("telefono;nombre;idioma;país", "phone first_name language country"),
+    ("Téléphone,Prénom,Langue,Pays", "phone first_name language country"),
+    ("telefono,nombre,idioma,país", "phone first_name language country"),
     (" mobile , Accepts SMS Marketing ,SMS Consent Level", "phone agreed confirmed"),
     ("number,disclosure,ip,user_agent,method,source,double_opt_in",)
     + ("phone wording ip_address user_agent method source confirmed",),
 ]
+# What the columns of the four sample lists are guessed to mean, "-" for nothing that is needed.
+SAMPLES = {
+    "provider_optouts.csv": "phone withdrawn_at - -",
+    "web_form_optins.csv": "phone first_name language country region - given_at method source "
+    "ip_address user_agent wording confirmed",
+    "shop_customers.csv": "- first_name - - - - region country - phone agreed given_at confirmed "
+    "- -",
+    "eu_leads_cp1252.csv": "phone first_name country given_at source language",
+}
 INSTANTS = [
     ("2025-03-24T17:18:41Z", datetime(2025, 3, 24, 17, 18, 41, tzinfo=UTC)),
     ("2025-03-24T17:18:41+02:00", datetime(2025, 3, 24, 15, 18, 41, tzinfo=UTC)),
@@ -69,140 +78,44 @@ FORMULAS = ["=1+1", "+1", "-2 items", "@home", "\tx", "\rx", "=cmd|' /C calc'!A0
 CONTROLS = ["Line\nbreak", "bell\x07", "null\x00", "esc\x1b[31m", "next\x85line", "del\x7f"]
 
 
-def phones(content: str) -> list[str]:
-    return [row.get("phone", "") for row in rows.read(content).rows]
-
-
-# --- headings, separators, encodings -----------------------------------------------------------
+# --- headings ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("heading", "names"), HEADINGS)
 def test_the_headings_of_known_tools_are_understood(heading: str, names: str) -> None:
-    cells = "\t".join("1" * len(names.split()))
-    content = f"{heading}\n{cells.replace(chr(9), rows._delimiter(heading))}"
-    [row] = rows.read(content).rows
-    assert list(row) == names.split()
-    assert rows.read(content).left_out == ()
+    assert rows.guess(next(csv.reader([heading]))) == names.split()
 
 
-def test_a_column_of_another_heading_is_left_out_and_named() -> None:
-    table = rows.read("Email,phone,Birthday\na@mail.example,5,1.1.1990")
-    assert table.left_out == ("Email", "Birthday")
-    assert list(table.rows) == [{"phone": "5"}]
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_columns_of_every_sample_list_are_guessed(name: str) -> None:
+    with (DATA / name).open("rb") as file:
+        guessed = rows.guess(sheets.read(file).headings)
+    assert [meaning or "-" for meaning in guessed] == SAMPLES[name].split()
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-def test_every_usual_separator_and_line_ending_is_read(separator: str, ending: str) -> None:
-    lines = [separator.join(cells) for cells in (("phone", "source"), ("1", "till"), ("2", "web"))]
-    assert rows.read(ending.join(lines)).rows == [
-        {"phone": "1", "source": "till"},
-        {"phone": "2", "source": "web"},
-    ]
+def test_a_column_of_another_heading_means_nothing() -> None:
+    assert rows.guess(["Email", "phone", "Birthday", ""]) == ["", "phone", "", ""]
 
 
-def test_a_list_of_one_column_needs_no_separator() -> None:
-    assert phones("phone\n1\n2\n") == ["1", "2"]
+def test_of_two_columns_that_could_mean_the_same_the_first_does() -> None:
+    assert rows.guess(["Mobile", "Phone", "source", "Quelle"]) == ["phone", "", "source", ""]
 
 
-def test_separators_and_line_ends_in_quotes_belong_to_the_cell() -> None:
-    [row] = rows.read('phone,source\n1,"Pike St, Seattle;\nsecond ""floor"""\n').rows
-    assert row["source"] == 'Pike St, Seattle;\nsecond "floor"'
+def test_every_guess_is_a_meaning_that_a_clerk_could_choose() -> None:
+    assert set(rows.COLUMN_OF.values()) == set(rows.MEANINGS)
+    assert all(heading == heading.strip().casefold() for heading in rows.COLUMN_OF)
 
 
-def test_cells_lose_the_white_space_around_them() -> None:
-    assert rows.read("phone,source\n 1 ,\ttill\u00a0\n").rows == [{"phone": "1", "source": "till"}]
+def test_the_cells_of_a_row_are_known_by_what_their_columns_mean() -> None:
+    assert rows.named(["", "phone", "source"], ["a@mail.example", "5", "till"]) == {
+        "phone": "5",
+        "source": "till",
+    }
 
 
-def test_empty_lines_are_no_rows() -> None:
-    assert phones("phone,source\n\n1,x\n,\n\n2,y\n\n") == ["1", "2"]
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        "phone,Zoë\n1,é".encode(),
-        "phone,Zoë\n1,é".encode("utf-8-sig"),
-        "phone,Zoë\n1,é".encode("cp1252"),
-    ],
-)
-def test_every_usual_encoding_is_read(raw: bytes) -> None:
-    assert rows.text_of(raw) == "phone,Zoë\n1,é"
-
-
-def test_windows_signs_outside_latin_1_are_read() -> None:
-    assert rows.text_of("phone\n„Zoë“ 5 €".encode("cp1252")) == "phone\n„Zoë“ 5 €"
-
-
-def test_bytes_of_no_encoding_do_not_stop_a_list() -> None:
-    assert rows.text_of(b"phone\n\x81\xff") == "phone\n\ufffdÿ"
-
-
-@pytest.mark.parametrize("raw", [b"phone\n1\x002", "phone\n1".encode("utf-16"), b"PK\x03\x04\x00"])
-def test_a_file_that_is_no_text_is_refused_with_what_to_do(raw: bytes) -> None:
-    with pytest.raises(NotAList, match="Save the list as CSV"):
-        rows.text_of(raw)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "\n",
-        "\n\nphone\n1",
-        "name,email\na,b",
-        "+12125550123\n+12125550124",
-        '"',
-        "phone number",
-    ],
-)
-def test_a_file_without_a_heading_of_numbers_is_refused_in_words(content: str) -> None:
-    with pytest.raises(NotAList, match="no column of phone numbers") as refusal:
-        rows.read(content)
-    assert "555" not in str(refusal.value)
-
-
-# --- rows that are not as they should be -------------------------------------------------------
-
-
-def test_cells_beyond_the_headings_are_left_out() -> None:
-    assert rows.read("phone,source\n1,till,more,and more\n").rows == [
-        {"phone": "1", "source": "till"}
-    ]
-
-
-def test_a_row_cut_short_has_empty_cells() -> None:
-    assert rows.read("phone,source,agreed\n1\n".replace("agreed", "sms_consent")).rows == [
-        {"phone": "1", "source": "", "agreed": ""}
-    ]
-
-
-def test_nul_signs_in_a_row_do_not_stop_a_list() -> None:
-    assert phones("phone\n1\x002\n3\n") == ["1\x002", "3"]
-
-
-def test_a_huge_cell_spoils_its_row_only() -> None:
-    content = f"phone,source\n1,a\n2,{'x' * 1_000_001}\n3,c\n"
-    assert phones(content) == ["1", "unreadable", "3"]
-
-
-def test_a_huge_heading_is_refused_in_words() -> None:
-    with pytest.raises(NotAList):
-        rows.read(f"phone,{'x' * 1_000_001}\n1,a\n")
-
-
-def test_a_quotation_mark_never_closed_swallows_nobody_silently() -> None:
-    with pytest.raises(NotAList, match="quotation mark"):
-        rows.read('phone,source\n1,a\n2,"b\n3,c\n4,d\n')
-
-
-def test_a_quotation_mark_never_closed_in_a_long_list_swallows_nobody_either() -> None:
-    with pytest.raises(NotAList, match="quotation mark"):
-        rows.read('phone,source\n1,"a\n' + "2,b\n" * 300_000)
-
-
-def test_a_quotation_mark_inside_a_cell_is_a_sign_like_others() -> None:
-    assert rows.read('phone,source\n1,5" pipe\n2,b\n').rows[0]["source"] == '5" pipe'
+def test_a_row_that_is_shorter_or_longer_than_its_columns_is_read_as_far_as_it_goes() -> None:
+    assert rows.named(["phone", "source"], ["5"]) == {"phone": "5"}
+    assert rows.named(["phone"], ["5", "and more"]) == {"phone": "5"}
 
 
 # --- dates, answers, names ---------------------------------------------------------------------
@@ -252,37 +165,14 @@ def test_a_formula_or_a_control_sign_is_no_name(name: str) -> None:
 
 # --- anything at all ---------------------------------------------------------------------------
 
-SIGNS = st.text(st.sampled_from('ab1é",;\t\r\n\x00 \ufeff'))
 
-
-@given(st.one_of(st.text(), SIGNS, SIGNS.map("phone,source\n".__add__)))
-def test_any_text_is_a_list_or_refused_as_none(content: str) -> None:
-    try:
-        table = rows.read(content)
-    except NotAList:
-        return
-    assert all(set(row) <= set(rows.HEADINGS) for row in table.rows)
-
-
-@given(st.binary())
-def test_any_file_without_a_nul_byte_is_text(raw: bytes) -> None:
-    if b"\x00" in raw:
-        with pytest.raises(NotAList):
-            rows.text_of(raw)
-    else:
-        assert isinstance(rows.text_of(raw), str)
-
-
-@given(
-    st.lists(st.tuples(st.text(min_size=1), st.text()).filter(lambda cells: cells[0].strip())),
-    st.sampled_from(",;\t"),
-)
-def test_what_a_tool_writes_is_what_is_read(cells: list[tuple[str, str]], delimiter: str) -> None:
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
-    writer.writerows([("phone", "source"), *cells])
-    read = [(row["phone"], row["source"]) for row in rows.read(file.getvalue()).rows]
-    assert read == [(phone.strip(), source.strip()) for phone, source in cells]
+@given(st.lists(st.sampled_from([*rows.COLUMN_OF, "Email", ""]) | st.text()))
+def test_any_headings_are_guessed_and_no_meaning_twice(headings: list[str]) -> None:
+    guessed = rows.guess(headings)
+    meant = [meaning for meaning in guessed if meaning]
+    assert len(guessed) == len(headings)
+    assert set(meant) <= set(rows.MEANINGS)
+    assert len(set(meant)) == len(meant)
 
 
 @given(st.text())
