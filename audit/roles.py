@@ -25,6 +25,8 @@ SUBSCRIBERS = _view(
     "consent.notice",
     "consent.listimport",
     "consent.importrow",
+    "consent.optoutrequest",
+    "consent.stopscope",
     "campaigns.reply",
 )
 CAMPAIGNS = _view(
@@ -42,6 +44,7 @@ ROLES: dict[str, frozenset[str]] = {
     SUBSCRIBER_MANAGER: frozenset(
         SUBSCRIBERS
         | {"consent.add_listimport", "consent.take_listimport", "consent.withdraw_subscriber"}
+        | {"consent.add_consent", "consent.open_scan", "campaigns.judge_reply"}
     ),
     CAMPAIGN_AUTHOR: frozenset(
         CAMPAIGNS
@@ -54,6 +57,7 @@ ROLES: dict[str, frozenset[str]] = {
         SUBSCRIBERS
         | TRAIL
         | {"consent.withdraw_subscriber", "consent.add_purpose", "consent.add_notice"}
+        | {"consent.add_stopscope", "consent.open_scan", "campaigns.judge_reply"}
     ),
     AUDITOR: frozenset(
         SUBSCRIBERS
@@ -61,7 +65,7 @@ ROLES: dict[str, frozenset[str]] = {
         | TRAIL
         | STAFF
         | _view("campaigns.attempt", "campaigns.receipt")
-        | {"audit.verify_trail"}
+        | {"audit.verify_trail", "consent.open_scan"}
     ),
     ADMINISTRATOR: frozenset(
         STAFF

@@ -1,5 +1,6 @@
 """Registers what messages come from, and says that it was verified with the provider."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -8,20 +9,30 @@ from audit import trail
 from audit.trail import Actor
 from campaigns.models import Sender
 from consent import numbers
+from consent.models import Purpose
 from consent.numbers import NumberRefused, Reason
 
 
 @transaction.atomic
 def register(
-    *, address: str, gateway: Sender.Gateway, countries: str, by: Actor, at: datetime
+    *,
+    address: str,
+    gateway: Sender.Gateway,
+    countries: str,
+    by: Actor,
+    at: datetime,
+    purposes: Iterable[Purpose] = (),
 ) -> Sender:
     """A sender that may not be used before it is verified. Raises ValidationError.
+
+    The confirmations of opt-ins to its `purposes` leave from it.
 
     A number is kept in E.164, as providers name it; short codes and names are kept as they are.
     """
     sender = Sender(address=_address(address), gateway=gateway, countries=countries.upper())
     sender.full_clean()
     sender.save()
+    sender.purposes.set(purposes)
     _tell("sender.registered", sender, by, at)
     return sender
 

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     path("", include("audit.urls")),
+    path("", include("consent.urls")),
     path("webhooks/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -78,6 +78,7 @@ PERSON = ("id", "pseudonym", "number", "number_index", "area_id", "language", "f
 CONSENT = (
     "id", "subscriber_id", "purpose_id", "notice_id", "method", "source", "evidence", "commitment",
     "given_at", "recorded_at", "opened_in", "confirmed_at", "confirmed_in", "confirmation_due_at",
+    "confirmed_with",
 )  # fmt: skip
 Row = tuple[Any, ...]
 
@@ -121,6 +122,7 @@ def consent_row(
         confirmed_at,
         told_in if confirmed_at else None,
         opt_in.confirmation_due_at,
+        "",
     )
 
 

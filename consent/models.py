@@ -298,7 +298,7 @@ class Consent(models.Model):
     opened_in = models.UUIDField(null=True, help_text=_("With whom one entry of the trail tells."))
     confirmed_at = models.DateTimeField(null=True)
     confirmed_in = models.UUIDField(null=True)
-    confirmed_with = EncryptedText(null=True)
+    confirmed_with = EncryptedText(blank=True)
     confirmation_due_at = models.DateTimeField(null=True)
     confirmation_queued_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)

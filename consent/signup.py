@@ -16,6 +16,7 @@ from consent.models import Consent, Method, Notice, Scan
 from consent.numbers import Number
 
 MOST_SCAN = 5 * 1024 * 1024  # bytes
+TOO_LARGE = "The scan is larger than 5 MB. Scan it in grey, or smaller."
 KINDS = {
     b"%PDF-": Scan.Kind.PDF,
     b"\x89PNG\r\n\x1a\n": Scan.Kind.PNG,
@@ -89,9 +90,7 @@ def sign_up_on_paper(*, scan: bytes, number: Number, notice: Notice, **told: Any
 def _kind(scan: bytes) -> Scan.Kind:
     """What the file is by its first bytes, whatever its name says."""
     if len(scan) > MOST_SCAN:
-        raise ValidationError(
-            {"scan": "The scan is larger than 5 MB. Scan it in grey, or smaller."}
-        )
+        raise ValidationError({"scan": TOO_LARGE})
     for beginning, kind in KINDS.items():
         if scan.startswith(beginning):
             return kind

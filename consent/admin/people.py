@@ -1,20 +1,25 @@
 """The pages of subscribers, their consents and refusals."""
 
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audit import backoffice, clock
+from audit import backoffice, clock, trail
 from audit.backoffice import ReadOnly
-from consent import ledger, numbers
-from consent.models import Consent, Subscriber, Suppression
+from consent import numbers, opt_outs, signup
+from consent.admission import Outcome
+from consent.evidence import EvidenceMissing
+from consent.models import Consent, Notice, OptOutRequest, Scan, Subscriber, Suppression
 
 
 class NeverShownAgain(forms.TextInput):
@@ -34,11 +39,68 @@ class FindForm(forms.Form):
 class OptOutForm(forms.Form):
     """An opt-out that reached staff by another way than a reply."""
 
+    channel = forms.ChoiceField(choices=OptOutRequest.Channel.choices, label=_("How it came"))
+    received_at = forms.DateTimeField(
+        label=_("When it was received"), help_text=_("The law counts from here: ten business days.")
+    )
     note = forms.CharField(
         max_length=500,
-        label=_("How and when the person said so"),
+        label=_("What the person said"),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+    def clean_received_at(self) -> datetime:
+        received_at: datetime = self.cleaned_data["received_at"]
+        if received_at > clock.now():
+            raise forms.ValidationError(_("It cannot have been received in the future."))
+        return received_at
+
+
+class PaperForm(forms.Form):
+    """A signed form as a clerk types it in, with its scan."""
+
+    notice = forms.ModelChoiceField(
+        queryset=Notice.objects.filter(channel=Notice.Channel.PAPER).select_related("purpose"),
+        label=_("Wording on the form"),
+        help_text=_("The wordings of paper forms that are on record, by purpose and language."),
+    )
+    given_on = forms.DateField(
+        label=_("Date on the form"), widget=forms.DateInput(attrs={"type": "date"})
+    )
+    country = forms.CharField(max_length=2, initial="US", label=_("Country of a number without +"))
+    number = forms.CharField(max_length=100, label=_("Number"), widget=NeverShownAgain)
+    first_name = forms.CharField(
+        max_length=60, required=False, label=_("First name"), widget=NeverShownAgain
+    )
+    state = forms.CharField(max_length=3, required=False, label=_("State of the address"))
+    place = forms.CharField(
+        max_length=120, label=_("Where the form was signed"), help_text=_("Such as: store 12.")
+    )
+    scan = forms.FileField(
+        label=_("Scan of the form"), help_text=_("PDF, PNG or JPEG, at most 5 MB.")
+    )
+
+    def clean_place(self) -> str:
+        place: str = self.cleaned_data["place"]
+        if trail.looks_personal(place):
+            raise forms.ValidationError(_("Name a place, not a person or a number."))
+        return place
+
+    def clean_scan(self) -> bytes:
+        scan = self.cleaned_data["scan"]
+        if scan.size > signup.MOST_SCAN:
+            raise forms.ValidationError(signup.TOO_LARGE)
+        content: bytes = scan.read()
+        return content
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        try:
+            country = cleaned.get("country", "US").upper()
+            self.parsed = numbers.parse(cleaned.get("number", ""), country=country)
+        except numbers.NumberRefused as refusal:
+            self.add_error("number", str(refusal))
+        return cleaned
 
 
 class ConsentInline(admin.TabularInline):
@@ -93,8 +155,12 @@ class SubscriberAdmin(ReadOnly):
     def get_urls(self) -> list[URLPattern]:
         find = self.admin_site.admin_view(self.find)
         opt_out = self.admin_site.admin_view(self.opt_out)
+        paper = self.admin_site.admin_view(self.paper)
+        scan = self.admin_site.admin_view(self.scan)
         return [
             path("find/", find, name="consent_subscriber_find"),
+            path("paper/", paper, name="consent_subscriber_paper"),
+            path("scan/<uuid:pk>/", scan, name="consent_subscriber_scan"),
             path("<uuid:pk>/opt-out/", opt_out, name="consent_subscriber_opt_out"),
             *super().get_urls(),
         ]
@@ -112,17 +178,67 @@ class SubscriberAdmin(ReadOnly):
             form.add_error("sought", _("Nobody on record has this number or pseudonym."))
         return self._page(request, "find.html", form=form, title=_("Find a person"))
 
+    def paper(self, request: HttpRequest) -> HttpResponse:
+        """Type in a signed form; what is wrong is said beside its field, and nothing is kept."""
+        if not request.user.has_perm("consent.add_consent"):
+            raise PermissionDenied
+        form = PaperForm(request.POST or None, request.FILES or None)
+        if form.is_valid():
+            outcome = self._sign_up(request, form)
+            if outcome:
+                told = outcome.reason or _("The opt-in is on record, and its confirmation is due.")
+                self.message_user(request, told, messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:consent_subscriber_paper"))
+        return self._page(request, "paper.html", form=form, title=_("Type in a signed form"))
+
+    def _sign_up(self, request: HttpRequest, form: PaperForm) -> Outcome | None:
+        told, at = form.cleaned_data, clock.now()
+        noon = datetime.combine(told["given_on"], time(12), tzinfo=timezone.get_current_timezone())
+        try:
+            return signup.sign_up_on_paper(
+                scan=told["scan"],
+                number=form.parsed,
+                notice=told["notice"],
+                source=told["place"],
+                given_at=min(noon, at)
+                if noon.date() == at.astimezone(noon.tzinfo).date()
+                else noon,
+                region=told["state"].upper(),
+                first_name=told["first_name"],
+                by=backoffice.acting(request),
+                at=at,
+            )
+        except ValidationError as refusal:
+            for name, said in refusal.message_dict.items():
+                form.add_error("given_on" if name == "given_at" else name, said)
+        except (signup.NoticeLacks, EvidenceMissing) as refusal:
+            form.add_error("notice", str(refusal))
+        return None
+
+    def scan(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """The picture of a signed form, as a download; that it was opened stands in the trail."""
+        if not request.user.has_perm("consent.open_scan"):
+            raise PermissionDenied
+        scan = get_object_or_404(Scan.objects.select_related("consent"), pk=pk)
+        subject = f"subscriber:{scan.consent.subscriber_id}" if scan.consent else f"scan:{scan.pk}"
+        backoffice.tell(request, "scan.opened", subject, scan=scan.fingerprint)
+        answer = HttpResponse((scan.content or "").encode("latin-1"), content_type=scan.kind)
+        ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[scan.kind]
+        answer["Content-Disposition"] = f'attachment; filename="form-{scan.pk}.{ending}"'
+        answer["Cache-Control"] = "no-store"
+        return answer
+
     def opt_out(self, request: HttpRequest, pk: Any) -> HttpResponse:
         person = self.get_object(request, str(pk))
         if person is None or not request.user.has_perm("consent.withdraw_subscriber"):
             raise PermissionDenied
-        form = OptOutForm(request.POST or None)
+        form = OptOutForm(request.POST or None, initial={"received_at": clock.now()})
         if form.is_valid():
-            ledger.withdraw(
-                number_index=person.number_index,
-                channel=Suppression.Channel.STAFF,
-                reason="told to staff",
+            opt_outs.record(
+                channel=OptOutRequest.Channel(form.cleaned_data["channel"]),
+                received_at=form.cleaned_data["received_at"],
                 note=form.cleaned_data["note"],
+                number=numbers.parse(person.number),
                 by=backoffice.acting(request),
                 at=clock.now(),
             )

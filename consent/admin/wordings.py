@@ -3,8 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from audit import backoffice, clock
@@ -14,9 +18,41 @@ from consent.models import Notice, Purpose
 from consent.wording import fingerprint
 
 
+class PurposeForm(forms.ModelForm):
+    """What messages are about, and how people join."""
+
+    class Meta:
+        model = Purpose
+        fields = [
+            "code",
+            "name",
+            "promise",
+            "frequency",
+            "period",
+            "languages",
+            "keywords",
+            "least_age",
+            "double_opt_in",
+            "confirm_within",
+        ]
+
+    def clean_keywords(self) -> str:
+        keywords: str = self.cleaned_data["keywords"]
+        try:
+            purposes.require_free(keywords)
+        except ValidationError as taken:
+            raise ValidationError(taken.messages) from None
+        return keywords
+
+
 @admin.register(Purpose)
 class PurposeAdmin(ReadOnly):
-    list_display = ["name", "promise", "frequency", "period", "double_opt_in"]
+    form = PurposeForm
+    list_display = ["name", "promise", "frequency", "period", "double_opt_in", "pages"]
+    fields = [*PurposeForm.Meta.fields, "pages"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else PurposeForm.Meta.fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consent.add_purpose")
@@ -25,35 +61,60 @@ class PurposeAdmin(ReadOnly):
         by, at = backoffice.acting(request), clock.now()
         obj.pk = purposes.define(**form.cleaned_data, by=by, at=at).pk
 
+    @admin.display(description=_("opt-in pages"))
+    def pages(self, purpose: Purpose) -> str:
+        """The public address in every language of the purpose, for whoever links to it."""
+        addresses = (
+            (settings.PUBLIC_URL + reverse("join", args=[purpose.code, language]),)
+            for language in purpose.languages.split()
+        )
+        return format_html_join(" ", '<a href="{0}">{0}</a>', addresses)
+
 
 class NoticeForm(forms.ModelForm):
     """A wording as it is shown, to be fixed for good."""
 
     class Meta:
         model = Notice
-        fields = ["purpose", "language", "wording", "shown_from"]
+        fields = ["purpose", "channel", "language", "wording", "shown_from"]
+        help_texts = {
+            "shown_from": _("In the past, if people were shown it before; it is kept as it was."),
+            "wording": _("Exactly as people see it. It can never be changed again."),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if not self.errors:
+            self._refuse_known(cleaned)
+            self._refuse_incomplete(Notice(**cleaned))
+        return cleaned
+
+    def _refuse_known(self, cleaned: dict[str, Any]) -> None:
         known = Notice.objects.filter(
-            purpose=cleaned.get("purpose"), fingerprint=fingerprint(cleaned.get("wording", ""))
+            purpose=cleaned["purpose"],
+            channel=cleaned["channel"],
+            fingerprint=fingerprint(cleaned["wording"]),
         )
         if known.exists():
             self.add_error("wording", _("This wording is on record already for this purpose."))
-        return cleaned
+
+    def _refuse_incomplete(self, notice: Notice) -> None:
+        if notice.shown_from >= clock.now() and notice.missing:
+            self.add_error("wording", purposes.lacking(notice))
 
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly):
     form = NoticeForm
-    list_display = ["purpose", "language", "number", "shown_from", "lacks"]
-    fields = ["purpose", "language", "number", "wording", "fingerprint", "shown_from", "lacks"]
+    list_display = ["purpose", "channel", "language", "number", "shown_from", "lacks"]
+    list_select_related = ["purpose"]
+    fields = [*NoticeForm.Meta.fields, "number", "fingerprint", "published_at", "lacks"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consent.add_notice")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj else ["purpose", "language", "wording", "shown_from"]
+        return self.fields if obj else NoticeForm.Meta.fields
 
     def save_model(self, request: HttpRequest, obj: Notice, form: Any, change: bool) -> None:
         by, at = backoffice.acting(request), clock.now()

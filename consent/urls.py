@@ -1,0 +1,11 @@
+"""The public addresses of consent."""
+
+from django.urls import path
+
+from consent import views
+
+urlpatterns = [
+    path("join/<slug:code>/<str:language>/", views.join, name="join"),
+    path("yes/<str:token>/", views.confirm, name="confirm"),
+    path("my/<str:token>/", views.preferences, name="preferences"),
+]
