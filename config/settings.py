@@ -191,8 +191,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "close what nobody confirmed": {
         "task": "consent.tasks.lapse",
-        "schedule": 3600.0,
-        "options": {"expires": 1800},
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "find what a dead worker left": {
         "task": "campaigns.tasks.sweep",

@@ -200,12 +200,10 @@ def masked(e164: str) -> str:
     return f"+{_country_code(e164[1:])} ••• ••• ••{e164[-2:]}"
 
 
-def valid(number: Number) -> bool:
-    """Whether the library knows the number's range as assigned: a hint, not a ground to refuse.
-
-    It is False for some fiction ranges and for newly opened area codes.
-    """
-    return phonenumbers.is_valid_number(phonenumbers.parse(number.e164))
+def kind(number: Number) -> str:
+    """What the library takes the number for, such as "mobile"; in North America it cannot tell."""
+    found = phonenumbers.number_type(phonenumbers.parse(number.e164))
+    return str(PhoneNumberType.to_string(found)).lower()
 
 
 def _cleaned(raw: str) -> str:

@@ -67,14 +67,34 @@ def sign_up(
 
 
 @transaction.atomic
-def sign_up_on_paper(*, scan: bytes, number: Number, notice: Notice, **told: Any) -> Outcome:
+def sign_up_on_paper(
+    *,
+    scan: bytes,
+    number: Number,
+    notice: Notice,
+    source: str,
+    given_at: datetime,
+    by: Actor,
+    at: datetime,
+    **told: Any,
+) -> Outcome:
     """As `sign_up`, for a signed form of which `scan` is the picture; it is kept encrypted.
 
     Raises ValidationError for a scan that is none, or too large.
     """
     kind, fingerprint = _kind(scan), hashlib.sha256(scan).hexdigest()
     facts = {"scan": fingerprint}
-    outcome = sign_up(number=number, notice=notice, method=Method.PAPER_FORM, facts=facts, **told)
+    outcome = sign_up(
+        number=number,
+        notice=notice,
+        method=Method.PAPER_FORM,
+        source=source,
+        facts=facts,
+        given_at=given_at,
+        by=by,
+        at=at,
+        **told,
+    )
     if outcome == OPENED:
         consents = Consent.objects.open().filter(purpose=notice.purpose)
         Scan.objects.create(
@@ -82,7 +102,7 @@ def sign_up_on_paper(*, scan: bytes, number: Number, notice: Notice, **told: Any
             kind=kind,
             content=scan.decode("latin-1"),
             fingerprint=fingerprint,
-            uploaded_at=told["at"],
+            uploaded_at=at,
         )
     return outcome
 

@@ -25,8 +25,17 @@ from audit.models import Detail
 from campaigns import dispatch, senders
 from campaigns.models import Approval, Attempt, Campaign, Message, Opening, Receipt, Reply
 from config.encryption.fields import EncryptedText
-from consent import ledger, purposes
-from consent.models import ImportRow, ListImport, Suppression
+from consent import ledger, lists, opt_outs, purposes, signup
+from consent.models import (
+    ImportRow,
+    ListImport,
+    ListPart,
+    ListShare,
+    OptOutRequest,
+    Scan,
+    SharePiece,
+    Suppression,
+)
 from tests.services import ROOT
 
 APPS = ("config", "audit", "consent", "campaigns")
@@ -53,8 +62,12 @@ PERSONAL = {
     "audit.Detail.text",
     "campaigns.Reply.number",
     "campaigns.Reply.text",
+    "consent.Consent.confirmed_with",
     "consent.Consent.evidence",
-    "consent.ListImport.content",
+    "consent.ListPart.content",
+    "consent.OptOutRequest.note",
+    "consent.Scan.content",
+    "consent.SharePiece.content",
     "consent.Subscriber.first_name",
     "consent.Subscriber.number",
     "encryption.Canary.song",  # says nothing of anyone; it tries the key
@@ -83,7 +96,7 @@ IMPERSONAL = {
     "campaigns.Campaign.name": "the business's own words",
     "campaigns.Campaign.status": "a fixed word",
     "campaigns.Campaign.text": "the business's own words; names are filled in when it is sent",
-    "campaigns.Message.body": "our fixed answer to a reply",
+    "campaigns.Message.body": "a fixed text of ours; links are signed when it is sent",
     "campaigns.Message.reason": "a fixed phrase",
     "campaigns.Message.status": "a fixed word",
     "campaigns.Opening.decision": "rules and zones of an area",
@@ -91,6 +104,10 @@ IMPERSONAL = {
     "campaigns.Receipt.provider_id": "a provider's opaque key",
     "campaigns.Receipt.status": "a provider's fixed word",
     "campaigns.Reply.intent": "a fixed word",
+    "campaigns.Reply.language": "a language",
+    "campaigns.Reply.reason": "a fixed phrase and words of our own tables",
+    "campaigns.Reply.topics": "keys of purposes",
+    "campaigns.Reply.verdict": "a fixed word",
     "campaigns.Reply.number_index": "keyed and one-way",
     "campaigns.Reply.provider_id": "a provider's opaque key",
     "campaigns.Sender.address": "the business's own number",
@@ -105,7 +122,27 @@ IMPERSONAL = {
     "consent.ImportRow.fate": "a fixed word",
     "consent.ImportRow.reason": "a fixed phrase that does not repeat the row",
     "consent.ImportRow.shown_as": "a masked number",
-    "consent.ListImport.columns_left_out": "headings that are not kept",
+    "consent.Allowance.key": "keyed and one-way",
+    "consent.ApiCall.answer": "fixed words and codes of purposes",
+    "consent.ApiCall.fingerprint": "keyed and one-way",
+    "consent.ApiCall.key": "opaque, made by the other system",
+    "consent.Consent.commitment": "a salted hash",
+    "consent.Integration.key_hash": "a hash of 256 random bits",
+    "consent.Integration.name": "the business's own words",
+    "consent.Integration.scopes": "fixed words",
+    "consent.ListImport.columns": "fixed words",
+    "consent.ListImport.form": "how the file was read",
+    "consent.ListImport.headings": "headings that look personal are blotted out",
+    "consent.ListImport.stage": "a fixed word",
+    "consent.ListShare.foreseen": "a hash",
+    "consent.Notice.channel": "a fixed word",
+    "consent.OptOutRequest.channel": "a fixed word",
+    "consent.OptOutRequest.number_index": "keyed and one-way",
+    "consent.Purpose.keywords": "the business's own words",
+    "consent.Purpose.languages": "languages",
+    "consent.Scan.fingerprint": "a hash of the whole picture",
+    "consent.Scan.kind": "a fixed word",
+    "consent.StopScope.scope": "a fixed word",
     "consent.ListImport.country": "a country code",
     "consent.ListImport.kind": "a fixed word",
     "consent.ListImport.label": "the business's own words",
@@ -134,6 +171,8 @@ LOOKS_PERSONAL = re.compile(
 NOT_OF_A_PERSON = {
     "campaigns.Attempt.number": "counts attempts",
     "campaigns.Sender.address": "the business's own number",
+    "consent.ListPart.number": "counts parts",
+    "consent.ListShare.number": "counts shares",
     "consent.Notice.number": "counts wordings",
 }
 
@@ -187,9 +226,13 @@ def one_of_each(person, approved_campaign, operators, sender, purpose, at) -> li
         note=f"{NAME} called from {NUMBER}", by=operators(roles.SUBSCRIBER_MANAGER), at=at,
     )  # fmt: skip
     message = Message.objects.get()
-    brought = ListImport.objects.create(
-        purpose=purpose, label="May", content=f"{NUMBER},{NAME}", created_at=at
-    )
+    brought = ListImport.objects.create(purpose=purpose, label="May", created_at=at)
+    share = ListShare.objects.create(list_import=brought, number=0)
+    told = opt_outs.record(
+        channel=OptOutRequest.Channel.PHONE, received_at=at, note=f"{NAME} called from {NUMBER}",
+        number=None, by=operators(roles.SUBSCRIBER_MANAGER), at=at,
+    )  # fmt: skip
+    rows = f"2,{NUMBER},{NAME}"
     return [
         ada, message, brought, approved_campaign, sender, purpose,
         *ada.consents.all(), *Suppression.objects.all(), *Detail.objects.all(),
@@ -197,6 +240,12 @@ def one_of_each(person, approved_campaign, operators, sender, purpose, at) -> li
         Reply.objects.create(
             provider_id="SM1", sender=sender, number=NUMBER, number_index=index,
             text=f"I am {NAME}", intent="other", received_at=at,
+        ),
+        told, share,
+        ListPart.objects.create(list_import=brought, number=0, content=rows),
+        SharePiece.objects.create(share=share, part=0, content=rows),
+        Scan.objects.create(
+            kind=Scan.Kind.PNG, content=rows, fingerprint="0" * 64, uploaded_at=at
         ),
         ImportRow(list_import=brought, line=2, fate=ImportRow.Fate.ACCEPTED, reason=""),
         Attempt(message=message, number=1, claim=ada.pk, at=at, decision={}),
@@ -225,9 +274,12 @@ MAY_ADD = {
     "audit.Operator",
     "campaigns.Campaign",
     "campaigns.Sender",
+    "consent.Integration",
     "consent.ListImport",
     "consent.Notice",
+    "consent.OptOutRequest",
     "consent.Purpose",
+    "consent.StopScope",
 }
 MAY_CHANGE = {"audit.Operator", "campaigns.Campaign"}
 
@@ -324,10 +376,17 @@ def _root_of(template: Path) -> str:
 
 # --- verbs -------------------------------------------------------------------------------------
 
-VERBS = [ledger, dispatch, operators, purposes, senders]
+VERBS = [dispatch, ledger, lists, operators, opt_outs, purposes, senders, signup]
 NO_VERB = {
     "dispatch.findings": "asks, and changes nothing",
     "dispatch.keep_time": "the clock is its actor: each step names the worker",
+    "ledger.confirmations": "asks, and changes nothing",
+    "ledger.hold": "locks, and changes nothing",
+    "ledger.root_of": "arithmetic",
+    "lists.step": "the last line of a verb, which tells of it",
+    "lists.tell": "the last line of a verb",
+    "purposes.lacking": "asks, and changes nothing",
+    "purposes.require_free": "asks, and changes nothing",
     "operators.draft_authenticator": "counts for nothing until it is confirmed",
 }
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from audit.models import Entry
 from audit.trail import NotRecorded
 from config.encryption import blind_index
-from consent import intake, ledger, list_work, lists
+from consent import intake, list_work, lists
 from consent.admission import CONFIRMED, MERGED, SUPPRESSED, WITHDRAWN
 from consent.intake import OptIn
 from consent.list_rows import Listed, as_csv, from_csv

@@ -224,8 +224,8 @@ def test_a_landline_is_accepted() -> None:
 
 def test_a_code_newer_than_the_library_is_accepted_though_not_valid() -> None:
     number = numbers.parse("+16215550100")
-    assert (number.country, numbers.valid(number)) == ("US", False)
-    assert numbers.valid(numbers.parse("+12125550123"))
+    assert (number.country, numbers.kind(number)) == ("US", "unknown")
+    assert numbers.kind(numbers.parse("+12125550123")) == "fixed_line_or_mobile"
 
 
 def test_a_number_shows_its_country_code_and_two_digits_only() -> None:

@@ -24,20 +24,29 @@ def number(value: str, *, at: datetime, country: str) -> dict[str, Any]:
     except numbers.NumberRefused as refusal:
         return {"valid": False, "reason": str(refusal)}
     place, index = places.of(parsed.e164), blind_index.of(parsed.e164)
-    consents = Consent.objects.permitting(at).filter(subscriber__number_index=index)
+    ours = Consent.objects.filter(subscriber__number_index=index)
+    permitting = Consent.objects.permitting(at).filter(subscriber__number_index=index)
     return {
         "valid": True,
+        "type": numbers.kind(parsed),
         "country": parsed.country,
         "states": list(place.states),
         "zones": list(place.zones),
         "suppressed": Suppression.objects.standing().filter(number_index=index).exists(),
-        "may_be_messaged_for": sorted(consents.values_list("purpose__code", flat=True)),
+        "open_consents": sorted(ours.open().values_list("purpose__code", flat=True)),
+        "may_be_messaged_for": sorted(permitting.values_list("purpose__code", flat=True)),
     }
 
 
 def reply(value: str, *, at: datetime, country: str) -> dict[str, Any]:
+    """Asks no database: the words of purposes are not known here."""
     reading = replies.read(value)
-    return {"intent": str(reading.intent), "reason": reading.reason}
+    return {
+        "intent": str(reading.intent),
+        "reason": reading.reason,
+        "language": reading.language,
+        "confirms": replies.says_yes(value),
+    }
 
 
 def window(value: str, *, at: datetime, country: str) -> dict[str, Any]:
