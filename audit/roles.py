@@ -58,6 +58,7 @@ ROLES: dict[str, frozenset[str]] = {
         | TRAIL
         | {"consent.withdraw_subscriber", "consent.add_purpose", "consent.add_notice"}
         | {"consent.add_stopscope", "consent.open_scan", "campaigns.judge_reply"}
+        | {"campaigns.pack_dispute"}
     ),
     AUDITOR: frozenset(
         SUBSCRIBERS
@@ -65,7 +66,7 @@ ROLES: dict[str, frozenset[str]] = {
         | TRAIL
         | STAFF
         | _view("campaigns.attempt", "campaigns.receipt")
-        | {"audit.verify_trail", "consent.open_scan"}
+        | {"audit.verify_trail", "consent.open_scan", "campaigns.pack_dispute"}
     ),
     ADMINISTRATOR: frozenset(
         STAFF

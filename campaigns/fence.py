@@ -277,6 +277,17 @@ def _tell(attempts: Sequence[Attempt], at: datetime) -> None:
     )
 
 
+def leaves_of(claims: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+    """What the entry of each claim tells of its attempts, in the order it was told in.
+
+    A claim's messages are taken up by their keys, each once: so the order can be had again.
+    """
+    told: dict[uuid.UUID, list[dict[str, Any]]] = defaultdict(list)
+    for attempt in Attempt.objects.filter(claim__among=set(claims)).order_by("message_id"):
+        told[attempt.claim].append(_leaf(attempt))
+    return dict(told)
+
+
 def _leaf(attempt: Attempt) -> dict[str, Any]:
     return {
         "attempt": attempt.pk.hex,

@@ -363,6 +363,7 @@ class Message(models.Model):
     objects: ClassVar[MessageQuerySet] = MessageQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        permissions = [("pack_dispute", "Can make a dispute pack")]
         indexes = [
             models.Index(
                 fields=["due_at", "id"],

@@ -104,8 +104,9 @@ class OptInReader:
         return list(self.brought.purpose.notices.order_by("-shown_from"))
 
     @cached_property
-    def by_fingerprint(self) -> dict[tuple[str, str], Notice]:
-        return {(notice.channel, notice.fingerprint): notice for notice in self.notices}
+    def by_fingerprint(self) -> dict[str, Notice]:
+        """What a row quotes was shown to the person, wherever else it is shown as well."""
+        return {notice.fingerprint: notice for notice in self.notices}
 
     @cached_property
     def lacking(self) -> dict[int, str]:
@@ -162,15 +163,13 @@ class OptInReader:
     ) -> int:
         channel = Notice.CHANNEL_OF[method]
         quoted = row.get("wording")
-        notice = (
-            self._quoted(channel, quoted) if quoted else self._shown(channel, language, given_at)
-        )
+        notice = self._quoted(quoted) if quoted else self._shown(channel, language, given_at)
         if lacking := self.lacking[notice.pk]:
             raise RowRefused(WORDING_LACKS.format(missing=lacking))
         return notice.pk
 
-    def _quoted(self, channel: str, wording: str) -> Notice:
-        notice = self.by_fingerprint.get((channel, _fingerprint(wording)))
+    def _quoted(self, wording: str) -> Notice:
+        notice = self.by_fingerprint.get(_fingerprint(wording))
         if notice is None:
             raise RowRefused(UNKNOWN_WORDING)
         return notice

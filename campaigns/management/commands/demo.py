@@ -4,11 +4,13 @@ It acts as the operators would, through the same verbs, and leaves importing, se
 the workers; then it compares what the database says with what the provider counted.
 """
 
+import http.cookiejar
 import json
 import secrets
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
+from django.urls import reverse
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,7 +32,15 @@ from audit.models import Authenticator, Entry, Operator
 from campaigns import dispatch, senders
 from campaigns.models import Campaign, Message, Receipt, Reply, Sender
 from consent import lists, purposes
-from consent.models import Consent, ListImport, Method, Purpose, Subscriber, Suppression
+from consent.models import (
+    Consent,
+    ListImport,
+    Method,
+    Notice,
+    Purpose,
+    Subscriber,
+    Suppression,
+)
 
 SAMPLES = settings.BASE_DIR / "tests" / "data"
 PATIENCE = 90.0  # seconds for any one thing to happen
@@ -47,11 +58,25 @@ SAID = [
     "stop!",
     "Unsubscribe",
     "ARRÊT",
-    "Please stop",
+    "please stop texting me",
     "Opt-out",
     "HELP",
     "When do you open?",
 ]
+NEWCOMER = "+12125550142"
+SINCE_2025 = datetime(2025, 1, 1, tzinfo=UTC)
+SPANISH = (
+    "Acepto recibir textos publicitarios recurrentes (ofertas y novedades de café) de Harbor "
+    "Coffee en este número. No es condición de compra. Hasta 6 mensajes por mes. Pueden aplicarse "
+    "tarifas de mensajes y datos. Responda HELP (AYUDA) para ayuda, STOP para cancelar. Términos: "
+    "harbor.example/terms Privacidad: harbor.example/privacy"
+)
+POSTER = (
+    "Text COFFEE to (888) 555-0100 for recurring automated marketing texts (sales and new "
+    "products) from Harbor Coffee. Not a condition of purchase. Up to 6 msgs/month. Msg & data rates may "
+    "apply. HELP for help, STOP to cancel. Terms: harbor.example/terms "
+    "Privacy: harbor.example/privacy"
+)
 FIRST = (
     "Harbor Coffee: {first_name|Hello}, this week every filter coffee is half price until Friday. "
     "harbor.example/week Reply STOP to cancel."
@@ -100,7 +125,8 @@ class Story:
         self.engage_staff()
         purpose = self.publish()
         self.take_in_lists(purpose)
-        sender = self.register_sender()
+        sender = self.register_sender(purpose)
+        self.sign_somebody_up(purpose)
         first = self.campaign("Half-price week", FIRST, purpose, sender)
         self.send(first)
         self.hear_replies(first)
@@ -146,39 +172,64 @@ class Story:
             frequency=6,
             period=Purpose.Period.MONTH,
             double_opt_in=True,
+            languages="en es",
+            keywords="COFFEE",
             by=self.staff[roles.PRIVACY_OFFICER],
             at=clock.now(),
         )
         wordings = json.loads((SAMPLES / "agreements.json").read_text())
         self._publish(purpose, wordings["before_2025"], datetime(2020, 1, 1, tzinfo=UTC))
-        self._publish(purpose, wordings["current"], datetime(2025, 1, 1, tzinfo=UTC))
+        self._publish(purpose, wordings["current"], SINCE_2025)
+        self._publish(purpose, SPANISH, clock.now(), language="es")
+        self._publish(purpose, POSTER, clock.now(), channel=Notice.Channel.KEYWORD)
+        self._publish(purpose, wordings["current"], SINCE_2025, channel=Notice.Channel.PAPER)
         self.console.print(
             f"[bold]Purpose[/]: {purpose.name}, at most {purpose.frequency} a {purpose.period}, "
-            "to people who confirmed; two wordings on record, the older one no evidence of consent."
+            "to people who confirmed; the wordings of its web page (two languages), poster and "
+            "paper form are on record, and an older one that is no evidence of consent."
         )
         return purpose
 
-    def _publish(self, purpose: Purpose, wording: str, shown_from: datetime) -> None:
+    def _publish(self, purpose: Purpose, wording: str, shown_from: datetime, **where: Any) -> None:
+        at = clock.now()
         purposes.publish(
             purpose=purpose,
-            language="en",
             wording=wording,
             shown_from=shown_from,
             by=self.staff[roles.PRIVACY_OFFICER],
-            at=clock.now(),
+            at=at,
+            **{"language": "en", **where},
         )
 
-    def register_sender(self) -> Sender:
+    def register_sender(self, purpose: Purpose) -> Sender:
         administrator = self.staff[roles.ADMINISTRATOR]
         sender = senders.register(
             address=HARBOR,
             gateway=Sender.Gateway.TWILIO,
             countries="US GB DE FR AU",
+            purposes=[purpose],
             by=administrator,
             at=clock.now(),
         )
         senders.verify(sender=sender, by=administrator, at=clock.now())
         return sender
+
+    # --- a person ---
+
+    def sign_somebody_up(self, purpose: Purpose) -> None:
+        """As a person would: the public page, the text that asks, and a YES."""
+        page = settings.PUBLIC_URL + reverse("join", args=[purpose.code, "en"])
+        fill_in(page, number=NEWCOMER, agreed="on")
+        asked = Message.objects.filter(confirms__isnull=False)
+        wait_until(lambda: bool(self.provider.texts_to(NEWCOMER)), "the text that asks to confirm")
+        self.provider.reply(NEWCOMER, HARBOR, "Yes")
+        confirmed = Consent.objects.filter(confirmation__in=asked, confirmed_at__isnull=False)
+        wait_until(confirmed.exists, "the opt-in to be confirmed")
+        told = self.provider.texts_to(NEWCOMER)[0].partition("/yes/")[0]
+        self.console.print(
+            f"\n[bold]A person[/] ticked the box at {page}\n   was asked: “{told}/yes/…”\n"
+            "   and answered “Yes”. The confirmation waited for permitted hours, like any text."
+        )
 
     # --- the lists ---
 
@@ -192,7 +243,7 @@ class Story:
             self._bring("eu_leads_cp1252.csv", "Leads from Europe", opt_ins, purpose),
         ]
         with bars(self.console) as progress:
-            tasks = {b.pk: progress.add_task(b.label, total=2.0) for b in brought}
+            tasks = {b.pk: progress.add_task(b.label, total=100) for b in brought}
             wait_until(lambda: self._watch(progress, tasks), "the lists to be taken in")
         self._report(brought)
 
@@ -220,7 +271,7 @@ class Story:
                 clerk = self.staff[roles.SUBSCRIBER_MANAGER]
                 lists.begin(brought=brought, by=clerk, at=clock.now())
             taken = brought.stage in (ListImport.Stage.TAKING, *ListImport.OVER)
-            progress.update(tasks[brought.pk], completed=brought.done + taken)
+            progress.update(tasks[brought.pk], completed=round(50 * (brought.done + taken)))
         return not ListImport.objects.unfinished().exists()
 
     def _is_next(self, brought: ListImport) -> bool:
@@ -309,7 +360,7 @@ class Story:
         answers = Message.objects.filter(campaign=None)
         undecided = answers.filter(status__in=Message.UNDECIDED)
         wait_until(lambda: not undecided.exists(), "the answers to go out")
-        self.console.print(f"   {answers.count()} answers sent: one for each STOP and HELP.")
+        self.console.print(f"   {answers.count()} answers and confirmations sent so far.")
 
     # --- the end ---
 
@@ -358,7 +409,7 @@ class Story:
                 for c in campaigns
             ),
             (
-                "answers to replies",
+                "answers and confirmations",
                 ours.filter(campaign=None).count(),
                 len(bodies) - sum(theirs.values()),
             ),
@@ -403,8 +454,12 @@ class Story:
         for role, operator in self.staff.items():
             code = f"{devices[operator.pk].code().token():06d}"
             table.add_row(role, operator.username, self.passwords[operator.username], code)
-        phones = f"The sandbox's phones: [bold]{settings.TWILIO_BASE_URL}/[/]. End with Ctrl-C."
-        return Group(table, phones)
+        page = settings.PUBLIC_URL + reverse("join", args=["offers", "en"])
+        more = (
+            f"Sign up as a person: [bold]{page}[/], with a number such as (212) 555-0177.\n"
+            f"The sandbox's phones: [bold]{settings.TWILIO_BASE_URL}/[/]. End with Ctrl-C."
+        )
+        return Group(table, more)
 
 
 def _mark(campaign: Campaign) -> str:
@@ -437,6 +492,9 @@ class Provider:
             found += page
         return found
 
+    def texts_to(self, phone: str) -> list[str]:
+        return [message["body"] for message in self.messages() if message["to"] == phone]
+
     def reply(self, phone: str, to: str, body: str) -> None:
         self._ask("/sandbox/replies", {"from": phone, "to": to, "body": body})
 
@@ -448,6 +506,16 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def fill_in(page: str, **fields: str) -> None:
+    """Send a public form as a browser without scripts does."""
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    browser.open(page, timeout=10).read()
+    token = next(cookie.value for cookie in jar if cookie.name.endswith("csrftoken"))
+    form = urllib.parse.urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
+    browser.open(page, form, timeout=10).read()
 
 
 def wait_until(done: Callable[[], bool], what: str) -> None:
