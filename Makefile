@@ -27,8 +27,11 @@ demo: .venv/ready  ## the main job, end to end, in this terminal (ONCE=1 stops a
 test: .venv/ready  ## every check there is
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/run
 
+benchmarks: .venv/ready  ## figures beside the peer or the limit, on PostgreSQL (ROWS=100000 for a smaller dose)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" TEST_DATABASE=postgres TEST_DURABLE=1 python -m pytest -p no:randomly tests/benchmarks/*_of_*.py
+
 lock: .uv/bin/uv  ## resolve the requirement files anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/base.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
 
-.PHONY: help install demo test lock
+.PHONY: help install demo test benchmarks lock

@@ -65,7 +65,7 @@ ROLES: dict[str, frozenset[str]] = {
         | CAMPAIGNS
         | TRAIL
         | STAFF
-        | _view("campaigns.attempt", "campaigns.receipt")
+        | _view("campaigns.attempt", "campaigns.receipt", "consent.integration")
         | {"audit.verify_trail", "consent.open_scan", "campaigns.pack_dispute"}
     ),
     ADMINISTRATOR: frozenset(
@@ -73,6 +73,7 @@ ROLES: dict[str, frozenset[str]] = {
         | _view("campaigns.sender", "consent.purpose", "consent.notice")
         | {"audit.add_operator", "audit.change_operator", "audit.reset_operator"}
         | {"campaigns.add_sender", "campaigns.verify_sender"}
+        | {f"consent.{act}_integration" for act in ("view", "add", "revoke")}
     ),
 }
 

@@ -15,11 +15,15 @@ from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from campaigns import conversation, dispatch, senders
+from audit.proofs import NotAsSealed
+from campaigns import conversation, dispatch, dispute, senders, timeline
 from campaigns.dispatch import StepRefused
 from campaigns.models import Attempt, Campaign, Message, Receipt, Reply, Sender
 from campaigns.text import measure
-from consent.models import Consent
+from campaigns.timeline import Event
+from config.encryption.ring import CannotDecrypt
+from consent.admin.people import ConsentInline, SubscriberAdmin
+from consent.models import Consent, Subscriber
 
 Status = Campaign.Status
 
@@ -362,3 +366,76 @@ class ReceiptAdmin(ReadOnly):
     list_display = ["received_at", "status", "code", "read_at"]
     list_filter = ["status"]
     ordering = ["-id"]
+
+
+LATEST = 200  # events of a person that are shown before all are asked for
+
+
+class ConsentTable(ConsentInline):
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With what the name of a notice is made of."""
+        return super().get_queryset(request).select_related("purpose", "notice__purpose")
+
+
+admin.site.unregister(Subscriber)
+
+
+@admin.register(Subscriber)
+class PersonAdmin(SubscriberAdmin):
+    """A person's page, with everything that happened and the dispute pack."""
+
+    inlines = [ConsentTable]
+
+    def get_urls(self) -> list[URLPattern]:
+        pack = self.admin_site.admin_view(self.pack)
+        name = "consent_subscriber_pack"
+        return [path("<uuid:pk>/dispute-pack/", pack, name=name), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        person, context = self.get_object(request, object_id), extra_context or {}
+        if person is not None and self.has_view_permission(request, person):
+            context = {**context, **_what_happened(request, person)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def pack(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Make the dispute pack, and answer it as a download that no cache keeps."""
+        person: Subscriber | None = self.get_object(request, str(pk))
+        if person is None or not request.user.has_perm("campaigns.pack_dispute"):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        made: list[bytes] = []
+        by, at = backoffice.acting(request), clock.now()
+        if not backoffice.attempt(
+            self,
+            request,
+            lambda: made.append(dispute.pack(person, by=by, at=at)),
+            done=str(_("The dispute pack is made; that it was stands in the trail.")),
+            refusals=(NotAsSealed, CannotDecrypt),
+        ):
+            return HttpResponseRedirect(reverse("admin:consent_subscriber_change", args=[pk]))
+        answer = HttpResponse(made[0], content_type="application/zip")
+        answer["Content-Disposition"] = f'attachment; filename="{dispute.file_name(person)}"'
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+def _what_happened(request: HttpRequest, person: Subscriber) -> dict[str, Any]:
+    """The newest events of a person, or all; what they wrote only for those who may read it."""
+    events = timeline.of(person, with_texts=request.user.has_perm("campaigns.view_reply"))[::-1]
+    shown = events if "all" in request.GET else events[:LATEST]
+    return {
+        "events": [(event, _address(request, event)) for event in shown],
+        "count_of_events": len(events),
+    }
+
+
+def _address(request: HttpRequest, event: Event) -> str:
+    """Where more stands about an event, for those who may see that page."""
+    if event.target is None:
+        return ""
+    name, arguments = event.target
+    app, model, _change = name.removeprefix("admin:").split("_")
+    return reverse(name, args=arguments) if request.user.has_perm(f"{app}.view_{model}") else ""

@@ -299,8 +299,8 @@ def _of_refusal(refusal: Suppression) -> Iterator[Event]:
     )
     if refusal.lifted_at:
         title = f"The refusal of {what} was lifted."
-        lines = (f"It stood since {when(refusal.at)}, told by: {channel}.",)
-        yield Event(refusal.lifted_at, "lifted", title, lines)
+        since = f"It stood since {when(refusal.at)}, told by: {channel}."
+        yield Event(refusal.lifted_at, "lifted", title, (since,))
 
 
 def _what(purpose: Purpose | None) -> str:

@@ -316,17 +316,21 @@ def nowhere(request: HttpRequest, rest: str = "") -> HttpResponse:
 class Api(NinjaAPI):
     """Every address under the API's own answers in its own words."""
 
-    INSTEAD = {"api-root": lambda _view: nowhere, "openapi-json": require_safe}
-
     @property
     def urls(self) -> Any:
         patterns, app, namespace = super().urls
-        ours = [self._in_words(pattern) for pattern in patterns]
+        ours = [_with_words(pattern) for pattern in patterns]
         return [*ours, path("<path:rest>", in_words(nowhere))], app, namespace
 
-    def _in_words(self, pattern: Any) -> URLPattern:
-        view = self.INSTEAD.get(pattern.name, lambda view: view)(pattern.callback)
-        return URLPattern(pattern.pattern, in_words(view), pattern.default_args, pattern.name)
+
+def _with_words(pattern: Any) -> URLPattern:
+    """The same address, whose view answers in our words."""
+    view = pattern.callback
+    if pattern.name == "api-root":  # the framework's own is an error page in HTML
+        view = nowhere
+    elif pattern.name == "openapi-json":
+        view = require_safe(view)
+    return URLPattern(pattern.pattern, in_words(view), pattern.default_args, pattern.name)
 
 
 api = Api(

@@ -43,7 +43,7 @@ class OptIn(NamedTuple):
 AREA = ("country", "region", "states", "zones")
 
 
-def areas(opt_ins: Iterable[OptIn]) -> list[int]:
+def areas(opt_ins: Sequence[OptIn]) -> list[int]:
     """The key of the area of each opt-in, in a fixed number of statements."""
     found = [places.of(opt_in.e164, region=opt_in.region) for opt_in in opt_ins]
     keys = area_keys(set(found))

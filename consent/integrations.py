@@ -17,6 +17,8 @@ from consent.models import ApiCall, Integration
 
 KEY = re.compile(r"vk_[A-Za-z0-9_-]{43}")  # the prefix lets scanners find a key that was leaked
 
+NAMELESS = "The name must hold no telephone number and no mail address."
+
 Answer = tuple[int, dict[str, Any]]  # an HTTP status, and a body that holds nothing personal
 
 
@@ -35,7 +37,7 @@ def issue(*, name: str, scopes: Iterable[str], by: Actor, at: datetime) -> tuple
     told = sorted(_known(scopes), key=Integration.Scope.values.index)
     integration = Integration(name=name, scopes=" ".join(told), key_hash=_hash(key), created_at=at)
     if trail.looks_personal(name):  # it stands in clear beside every consent it told of
-        raise ValidationError({"name": "The name must hold no number and no mail address."})
+        raise ValidationError({"name": NAMELESS})
     integration.full_clean()
     integration.save()
     _tell("integration.issued", integration, by=by, at=at, scopes=told)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit import trail
 from consent import evidence, numbers, rows
@@ -39,8 +39,7 @@ class Refusal:
     shown_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A row that could be read: its line, the opt-in it tells of, and what was left out of it."""
 
     line: int
@@ -226,5 +225,5 @@ def _source(written: str, label: str) -> str:
 
 def _evidence(row: dict[str, str]) -> str:
     """What the row proves beyond the wording: where the form was sent from."""
-    told = {name: row.get(name, "") for name in ("ip_address", "user_agent")}
-    return evidence.told_by_a_list(told)
+    told = {name: row[name] for name in ("ip_address", "user_agent") if row.get(name)}
+    return evidence.told_by_a_list(told) if told else ""

@@ -83,7 +83,8 @@ def _database(wanted: str, directory: Path, leaving: ExitStack) -> str:
     callers = os.environ.get("DATABASE_URL", "")
     if callers.startswith(("postgres://", "postgresql://")):
         return callers
-    return leaving.enter_context(services.postgres(directory / "postgres"))
+    durable = bool(os.environ.get("TEST_DURABLE"))  # for benchmarks: what is committed is on disk
+    return leaving.enter_context(services.postgres(directory / "postgres", durable=durable))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from audit.models import Entry
-from campaigns import conversation, delivery
+from campaigns import delivery
 from campaigns.models import Message, Reply
 from consent import ledger, numbers
 from consent.admission import Fate
@@ -142,8 +142,21 @@ def test_help_is_answered_and_changes_nothing(person):
     person()
     write("HELP")
     [answer] = _answers()
-    assert answer.startswith("Harbor Coffee: help at harbor.example/help.")
+    assert answer.startswith("Harbor Coffee: Offers, 6/month. Msg & data rates may apply.")
+    assert "Help: harbor.example/help. Reply STOP to cancel." in answer
     assert _permitted() == {"offers"}
+
+
+def test_help_leads_a_person_to_what_they_agreed_to_and_a_stranger_nowhere(person):
+    someone = person()
+    write("HELP")
+    write("HELP", number=new_york(1)[0])
+    known, stranger = _answers()
+    assert known.endswith(f" {{preferences {someone.pk.hex}}}")
+    assert stranger == (
+        "Harbor Coffee: Msg & data rates may apply. Help: harbor.example/help."
+        " Reply STOP to cancel."
+    )
 
 
 def test_help_says_how_to_stop_even_to_who_stopped():
@@ -162,6 +175,16 @@ def test_what_asks_for_nothing_is_kept_and_not_answered(person, text):
 
 
 # --- start -------------------------------------------------------------------------------------
+
+
+def test_everyone_is_answered_in_their_own_language(person):
+    person(language="es")
+    write("STOP")
+    write("START", at=LATER)
+    assert [answer[:34] for answer in _answers()] == [
+        "Harbor Coffee: se ha dado de baja ",
+        "Harbor Coffee: esta suscrito de nu",
+    ]
 
 
 def test_a_start_gives_back_what_the_stop_took(person):
@@ -337,8 +360,3 @@ def test_answers_to_many_go_out_together(people):
         write("HELP", number=number)
     taken, _name = delivery.claim(at=AT)
     assert taken == 3
-
-
-def test_every_wording_of_an_answer_names_the_business():
-    for wording in (conversation.STOPPED, conversation.HELP, conversation.RESTORED):
-        assert wording.startswith("{business}: ")

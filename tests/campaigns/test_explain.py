@@ -48,10 +48,12 @@ def test_a_number_is_placed_and_its_permissions_named(person):
     person(FLORIDA)
     assert explain_one("number", FLORIDA) == {
         "valid": True,
+        "type": "fixed_line_or_mobile",
         "country": "US",
         "states": ["FL"],
         "zones": ["America/Chicago", "America/New_York"],
         "suppressed": False,
+        "open_consents": ["offers"],
         "may_be_messaged_for": ["offers"],
     }
 
@@ -67,6 +69,30 @@ def test_a_number_that_refused_is_said_to_be_suppressed(person):
 def test_a_number_that_nobody_knows_may_be_messaged_for_nothing(db):
     told = explain_one("number", NEW_YORK)
     assert (told["valid"], told["suppressed"], told["may_be_messaged_for"]) == (True, False, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (NEW_YORK, "fixed_line_or_mobile"),  # as everywhere in North America
+        ("+447700900123", "mobile"),
+        (AUSTRALIA, "mobile"),
+        ("+442079460123", "fixed_line"),
+    ],
+)
+def test_a_number_is_of_a_type(db, value, kind):
+    assert explain_one("number", value)["type"] == kind
+
+
+def test_a_consent_that_waits_is_open_and_allows_nothing(person):
+    person(confirmed=False)
+    told = explain_one("number", NEW_YORK)
+    assert (told["open_consents"], told["may_be_messaged_for"]) == (["offers"], [])
+
+
+def test_a_consent_that_a_stop_closed_is_not_open(person):
+    withdraw(person())
+    assert explain_one("number", NEW_YORK)["open_consents"] == []
 
 
 @pytest.mark.parametrize("at", ["2026-10-01T00:00:00Z", AT])
@@ -104,6 +130,21 @@ def test_a_reply_is_read(text, intent):
     told = explain_one("reply", text)
     assert told["intent"] == intent
     assert told["reason"]
+    assert told.keys() == {"intent", "reason", "language", "confirms"}
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("Arrêt!", "fr"), ("abmelden", "de"), ("alto", "es"), ("STOP", "en")]
+)
+def test_a_reply_is_of_a_language(text, language):
+    assert explain_one("reply", text)["language"] == language
+
+
+@pytest.mark.parametrize(
+    ("text", "confirms"), [("YES", True), ("sí", True), ("STOP", False), ("yes sir, where?", False)]
+)
+def test_a_reply_that_confirms_says_so(text, confirms):
+    assert explain_one("reply", text)["confirms"] is confirms
 
 
 def test_a_window_that_is_open_says_by_which_rules():
@@ -191,6 +232,23 @@ def test_lines_that_are_no_text_give_an_object_each_and_no_crash(subject):
     )
     assert b"Traceback" not in ran.stderr, ran.stderr[-900:]
     assert len([json.loads(line) for line in ran.stdout.splitlines()]) == 4
+
+
+@pytest.mark.parametrize(
+    ("subject", "value"), [("reply", "STOP"), ("text", "Hello"), ("window", NEW_YORK)]
+)
+def test_what_is_no_question_of_record_needs_no_database(subject, value):
+    nowhere = "postgres://nobody:nothing@127.0.0.1:9/none"
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "explain", subject, value],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": nowhere},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-900:]
+    assert isinstance(json.loads(ran.stdout), dict)
 
 
 # --- for anything at all -----------------------------------------------------------------------

@@ -22,6 +22,9 @@ PUBLIC = {
     "/sign-in/enrol/": "as above, for an operator who has no second factor yet",
     "/sign-out/": "ends a session",
     "/admin/login/": "leads to the first step",
+    "/join/launch/1/": "an opt-in page, for whoever wants to opt in",
+    "/yes/1/": "opened by a link that we signed; confirms one opt-in",
+    "/my/1/": "opened by a link that we signed; shows a person what they agreed to",
     "/webhooks/twilio/receipt": "opened by Twilio's signature",
     "/webhooks/twilio/inbound": "opened by Twilio's signature",
 }

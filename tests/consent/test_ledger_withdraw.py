@@ -21,7 +21,7 @@ from tests.consent.conftest import ADA, BOB, Draft, Enrolling, Permitted, Withdr
 
 DAY = timedelta(days=1)
 HEAD_START = 0.3  # seconds in which the second of two threads comes to wait for the first
-SMS, STAFF, PROVIDER = Suppression.Channel
+SMS, STAFF, PROVIDER = (Suppression.Channel[name] for name in ("SMS", "STAFF", "PROVIDER"))
 
 
 def test_an_opt_out_closes_every_consent_and_refuses_all(
@@ -90,10 +90,10 @@ def test_an_opt_out_again_moves_no_date(withdraw: Withdraw, person: Enrol, at: d
 
 
 def test_each_channel_has_its_own_refusal(withdraw: Withdraw) -> None:
-    for channel in (SMS, STAFF, PROVIDER, STAFF):
+    for channel in (*Suppression.Channel, STAFF):
         withdraw(channel=channel)
     channels = Suppression.objects.standing().values_list("channel", flat=True)
-    assert sorted(channels) == sorted([SMS, STAFF, PROVIDER])
+    assert sorted(channels) == sorted(Suppression.Channel)
 
 
 def test_the_trail_tells_of_every_opt_out(withdraw: Withdraw, person: Enrol, at: datetime) -> None:

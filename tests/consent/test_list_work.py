@@ -430,7 +430,8 @@ def killed_at(statement: int) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def counts(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        sent += [] if SAVEPOINT.match(sql) else [sql]
+        if not SAVEPOINT.match(sql):
+            sent.append(sql)
         if len(sent) == statement:
             raise Killed
         return execute(sql, params, many, context)
