@@ -25,6 +25,12 @@ PUBLIC = {
     "/join/launch/1/": "an opt-in page, for whoever wants to opt in",
     "/yes/1/": "opened by a link that we signed; confirms one opt-in",
     "/my/1/": "opened by a link that we signed; shows a person what they agreed to",
+    "/api/v1/": "says that nothing is here",
+    "/api/v1/1": "as above, at every address of the API that means nothing",
+    "/api/v1/openapi.json": "how to call the API, and nobody's data",
+    "/api/v1/consents": "opened by the key of an integration",
+    "/api/v1/withdrawals": "opened by the key of an integration",
+    "/api/v1/status": "opened by the key of an integration",
     "/webhooks/twilio/receipt": "opened by Twilio's signature",
     "/webhooks/twilio/inbound": "opened by Twilio's signature",
 }
