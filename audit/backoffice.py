@@ -37,10 +37,12 @@ class ReadOnly(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what a filter or the date bar of the page offers: a lookup can read a column."""
-        offered = [str(name) for name in (*self.list_filter, self.date_hierarchy) if name]
-        return any(
+        filters: list[Any] = [name for name in (*self.list_filter, self.date_hierarchy) if name]
+        own = {one.parameter_name for one in filters if not isinstance(one, str)}
+        named = [one for one in filters if isinstance(one, str)]
+        return lookup in own or any(
             lookup == name or lookup in {f"{name}__{plain}" for plain in PLAIN_LOOKUPS}
-            for name in offered
+            for name in named
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -58,6 +58,7 @@ ROLES: dict[str, frozenset[str]] = {
         | TRAIL
         | {"consent.withdraw_subscriber", "consent.add_purpose", "consent.add_notice"}
         | {"consent.add_stopscope", "consent.open_scan", "campaigns.judge_reply"}
+        | {"consent.erase_subscriber"}
         | {"campaigns.pack_dispute"}
     ),
     AUDITOR: frozenset(

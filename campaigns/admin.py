@@ -293,9 +293,6 @@ class ReplyAdmin(ReadOnly):
     def masked_number(self, reply: Reply) -> str:
         return reply.masked_number
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in ("intent", "intent__exact")
-
     def get_urls(self) -> list[URLPattern]:
         judge = self.admin_site.admin_view(self.judge)
         return [path("<uuid:pk>/judge/", judge, name="campaigns_reply_judge"), *super().get_urls()]

@@ -76,8 +76,8 @@ def _until_next(span: timedelta, at: datetime) -> int:
 
 
 def _written(text: str) -> str:
-    """Refuses what no form sends and no database keeps: control signs and halves of characters."""
-    if any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text if sign not in "\t\r\n"):
+    """Refuses what no form sends, and PostgreSQL does not keep: control signs."""
+    if any(unicodedata.category(sign) == "Cc" for sign in text if sign not in "\t\r\n"):
         raise ValueError("It holds signs that cannot be written.")
     return text
 
@@ -275,6 +275,7 @@ class Strict(Parser):
             raise Refused(413, TOO_LARGE)
         try:
             told = json.loads(request.body.decode(), parse_constant=_no_number)
+            json.dumps(told, ensure_ascii=False).encode()  # finds halves of characters, escaped
         except (ValueError, RecursionError):
             raise Refused(400, "The body is no JSON in UTF-8.") from None
         if not isinstance(told, dict):
@@ -319,7 +320,8 @@ class Api(NinjaAPI):
     @property
     def urls(self) -> Any:
         patterns, app, namespace = super().urls
-        ours = [_with_words(pattern) for pattern in patterns]
+        once = {str(pattern.pattern): pattern for pattern in patterns}  # not one a method
+        ours = [_with_words(pattern) for pattern in once.values()]
         return [*ours, path("<path:rest>", in_words(nowhere))], app, namespace
 
 
@@ -392,16 +394,18 @@ WANTED = {
 
 @api.exception_handler(BodyFaults)
 def _wrong(request: HttpRequest, faults: BodyFaults) -> HttpResponse:
-    fields = {_named(fault): _sentence(fault) for fault in faults.errors}
-    if "body" in fields:
+    if any(_is_whole(fault) for fault in faults.errors):
         return _fault(422, "A body is wanted: one JSON object.")
-    return _fault(422, WRONG, fields)
+    return _fault(422, WRONG, {_named(fault): _sentence(fault) for fault in faults.errors})
+
+
+def _is_whole(fault: dict[str, Any]) -> bool:
+    """Whether the body itself is wrong, not a field of it."""
+    return fault["loc"][0] == "body" and len(fault["loc"]) < 3
 
 
 def _named(fault: dict[str, Any]) -> str:
-    """The field a fault is about: `body` for the whole, `?` for a name that may be a number."""
-    if len(fault["loc"]) < 3 and fault["loc"][0] == "body":
-        return "body"
+    """The field a fault is about; `?` for a name that may itself be a number."""
     name = str(fault["loc"][-1])
     return name if name in WANTED or SAYABLE.fullmatch(name) else "?"
 

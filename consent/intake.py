@@ -1,7 +1,7 @@
 """Opt-ins on their way in, and the fast way of writing what they become."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 

@@ -225,7 +225,10 @@ class Subscriber(models.Model):
     objects: ClassVar[SubscriberQuerySet] = SubscriberQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        permissions = [("withdraw_subscriber", "Can record an opt-out")]
+        permissions = [
+            ("withdraw_subscriber", "Can record an opt-out"),
+            ("erase_subscriber", "Can erase a person"),
+        ]
         # Constraints, not `unique=True`, which would lay a second index for each on PostgreSQL.
         constraints = [
             models.UniqueConstraint(fields=["pseudonym"], name="a_pseudonym_is_of_one_person"),

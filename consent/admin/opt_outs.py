@@ -108,9 +108,6 @@ class OptOutRequestAdmin(ReadOnly):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consent.withdraw_subscriber")
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in ("channel", "channel__exact")
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ["channel", "received_at", "country", "number", "purpose", "note"]

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -232,6 +232,8 @@ class SubscriberAdmin(ReadOnly):
         person = self.get_object(request, str(pk))
         if person is None or not request.user.has_perm("consent.withdraw_subscriber"):
             raise PermissionDenied
+        if not person.number:
+            raise Http404  # erased: there is nobody left to stop
         form = OptOutForm(request.POST or None, initial={"received_at": clock.now()})
         if form.is_valid():
             opt_outs.record(

@@ -73,8 +73,8 @@ SPANISH = (
 )
 POSTER = (
     "Text COFFEE to (888) 555-0100 for recurring automated marketing texts (sales and new "
-    "products) from Harbor Coffee. Not a condition of purchase. Up to 6 msgs/month. Msg & data rates may "
-    "apply. HELP for help, STOP to cancel. Terms: harbor.example/terms "
+    "products) from Harbor Coffee. Not a condition of purchase. Up to 6 msgs/month. Msg & data "
+    "rates may apply. HELP for help, STOP to cancel. Terms: harbor.example/terms "
     "Privacy: harbor.example/privacy"
 )
 FIRST = (
