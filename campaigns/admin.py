@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
 from audit.proofs import NotAsSealed
-from campaigns import conversation, dispatch, dispute, senders, timeline
+from campaigns import conversation, dispatch, dispute, erasure, senders, timeline
 from campaigns.dispatch import StepRefused
 from campaigns.models import Attempt, Campaign, Message, Receipt, Reply, Sender
 from campaigns.text import measure
@@ -385,8 +385,12 @@ class PersonAdmin(SubscriberAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         pack = self.admin_site.admin_view(self.pack)
-        name = "consent_subscriber_pack"
-        return [path("<uuid:pk>/dispute-pack/", pack, name=name), *super().get_urls()]
+        erase = self.admin_site.admin_view(self.erase)
+        return [
+            path("<uuid:pk>/dispute-pack/", pack, name="consent_subscriber_pack"),
+            path("<uuid:pk>/erase/", erase, name="consent_subscriber_erase"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -417,6 +421,17 @@ class PersonAdmin(SubscriberAdmin):
         answer["Content-Disposition"] = f'attachment; filename="{dispute.file_name(person)}"'
         answer["Cache-Control"] = "no-store"
         return answer
+
+    def erase(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Ask once more, then forget who this person is."""
+        person: Subscriber | None = self.get_object(request, str(pk))
+        if person is None or not request.user.has_perm("consent.erase_subscriber"):
+            raise PermissionDenied
+        if request.method == "POST":
+            erasure.erase(person=person, by=backoffice.acting(request), at=clock.now())
+            self.message_user(request, _("This person is erased. Nobody can write to them again."))
+            return HttpResponseRedirect(reverse("admin:consent_subscriber_change", args=[pk]))
+        return self._page(request, "erase.html", person=person, title=_("Erase this person"))
 
 
 def _what_happened(request: HttpRequest, person: Subscriber) -> dict[str, Any]:

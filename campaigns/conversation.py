@@ -59,7 +59,7 @@ def receive(inbound: Inbound, *, at: datetime) -> Reply | None:
             "text": inbound.text[:1600],
             "intent": reading.intent,
             "reason": reading.reason[:200],
-            "language": reading.language or _language(index),
+            "language": _language(reading, index),
             "received_at": at,
         },
     )
@@ -90,7 +90,10 @@ def _e164(number: str) -> str:
         return number
 
 
-def _language(index: str) -> str:
+def _language(reading: Reading, index: str) -> str:
+    """In which language to answer: the person's, for words that everyone knows in English."""
+    if reading.language not in ("", "en"):
+        return reading.language
     known = Subscriber.objects.filter(number_index=index).values_list("language", flat=True).first()
     return known or "en"
 

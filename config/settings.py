@@ -194,6 +194,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "forget what strangers were counted for": {
+        "task": "consent.tasks.forget",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "find what a dead worker left": {
         "task": "campaigns.tasks.sweep",
         "schedule": 5.0,

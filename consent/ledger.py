@@ -259,7 +259,7 @@ def narrow(
     47 CFR 64.1200(a)(12) allows to ask once; without an answer everything stays stopped.
     """
     hold([number_index])
-    stop = _stops(number_index).filter(at=stopped_at).first()
+    stop = _stops(number_index).filter(at=stopped_at, purpose=None).first()
     if stop is None:
         return False
     stop.lifted_at = at
@@ -271,7 +271,7 @@ def narrow(
             purpose=purpose,
             channel=Suppression.Channel.SMS,
             reason=stop.reason,
-            at=at,
+            at=stopped_at,  # so that a START finds what this STOP took
         )
     reopened = _reopen(number_index, stopped_at, evidence, at, purpose=keep)
     _tell("refusal.narrowed", number_index, by=by, at=at, kept=keep.pk, consents=reopened)
@@ -293,10 +293,10 @@ def _reopen(
     purpose: Purpose | None = None,
 ) -> list[str]:
     """New periods for the valid consents that a STOP of that instant closed; returns their keys."""
-    taken = Consent.objects.filter(
-        subscriber__number_index=number_index, withdrawn_at=stopped_at
-    ).exclude(expires_at__lte=at)
-    valid = taken.confirmed().unrefused()
+    ours = Consent.objects.filter(subscriber__number_index=number_index)
+    taken = ours.filter(withdrawn_at=stopped_at).exclude(expires_at__lte=at)
+    standing = ours.open().values("purpose")  # joined anew, or kept, in between
+    valid = taken.confirmed().unrefused().exclude(purpose__in=standing)
     if purpose:
         valid = valid.filter(purpose=purpose)
     reopened = [_reopened(consent, evidence, at) for consent in valid]

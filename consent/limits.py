@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 
-from consent.models import Allowance
+from consent.models import Allowance, ApiCall
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEPT = timedelta(days=2)
@@ -27,8 +27,10 @@ def allows(what: str, of: str, *, most: int, per: timedelta, at: datetime) -> bo
 
 
 def forget(*, before: datetime) -> int:
-    """Drop what was counted before that time; returns how many."""
-    return Allowance.objects.filter(since__lt=before).delete()[0]
+    """Drop what was counted, and what was answered to other systems, before that time."""
+    answered, _by_model = ApiCall.objects.filter(at__lt=before).delete()
+    counted, _by_model = Allowance.objects.filter(since__lt=before).delete()
+    return answered + counted
 
 
 def address_of(request: HttpRequest) -> str:

@@ -1,11 +1,11 @@
-"""Celery turns the crank of lists, and closes what nobody confirmed."""
+"""Celery turns the crank of lists, closes what nobody confirmed, and forgets what was counted."""
 
 import time
 
 from celery import shared_task
 
 from audit import clock
-from consent import ledger, list_work
+from consent import ledger, limits, list_work
 from consent.models import Purpose
 
 PATIENCE = 20.0  # seconds after which a task makes room for others
@@ -22,3 +22,8 @@ def take_lists() -> None:
 def lapse() -> None:
     for purpose in Purpose.objects.order_by("pk"):
         ledger.lapse(purpose=purpose, by="worker", at=clock.now())
+
+
+@shared_task
+def forget() -> None:
+    limits.forget(before=clock.now() - limits.KEPT)

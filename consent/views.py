@@ -57,7 +57,7 @@ class OptInForm(forms.Form):
         try:
             self.parsed = numbers.parse(cleaned.get("number", ""), country=self.country)
         except NumberRefused as refusal:
-            self.add_error("number", str(refusal))
+            self.add_error("number", translation.gettext(str(refusal)))
         return cleaned
 
 
@@ -73,13 +73,18 @@ def join(request: HttpRequest, code: str, language: str) -> HttpResponse:
     with translation.override(language):
         form = OptInForm(request.POST or None, purpose=purpose)
         if request.method == "POST" and not _may_try(request, at):
-            return render(request, "public/too_often.html", {"language": language}, status=429)
+            return render(request, "public/too_often.html", status=429)
         if form.is_valid():
             _opt_in(request, form.parsed, notice, at)
-            told = {"purpose": purpose, "language": language}
-            return render(request, "public/joined.html", told)
-        context = {"form": form, "purpose": purpose, "notice": notice, "language": language}
+            return render(request, "public/joined.html", {"purpose": purpose})
+        promise = _promise(purpose, language)
+        context = {"form": form, "purpose": purpose, "notice": notice, "promise": promise}
         return render(request, "public/join.html", context, status=422 if form.is_bound else 200)
+
+
+def _promise(purpose: Purpose, language: str) -> str:
+    """What will be sent, in the first language of the purpose; nobody wrote it in another."""
+    return purpose.promise if language == purpose.languages.split()[0] else ""
 
 
 def _may_try(request: HttpRequest, at: datetime) -> bool:

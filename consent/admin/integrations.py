@@ -27,7 +27,6 @@ class IntegrationForm(forms.ModelForm):
     class Meta:
         model = Integration
         fields = ["name"]
-        exclude = ["scopes"]  # noqa: DJ006 - or the list that was ticked is copied into the row
         help_texts = {"name": _("Such as: shop. It stands beside every consent it tells of.")}
 
     def clean_name(self) -> str:

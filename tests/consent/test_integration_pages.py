@@ -48,6 +48,7 @@ def test_a_key_is_in_no_cookie_session_log_or_other_page(administrator, caplog) 
     caplog.set_level(logging.DEBUG)
     page = administrator.post(reverse(ADD), FILLED)
     key, made = _key_on(page), Integration.objects.get()
+    assert page.content.decode().count(key[3:]) == 1
     assert key not in str(page.cookies) + str(page.headers) + caplog.text
     assert key not in str([session.get_decoded() for session in Session.objects.all()])
     detail = reverse("admin:consent_integration_change", args=[made.pk])

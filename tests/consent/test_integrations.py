@@ -53,6 +53,11 @@ def test_a_guess_finds_nothing(guess) -> None:
     assert integrations.by_key(guess) is None
 
 
+def test_what_cannot_be_a_key_is_not_looked_for(django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        assert integrations.by_key("vk_short") is None
+
+
 def test_the_hash_of_a_key_is_no_key() -> None:
     made, _key = _issue()
     assert integrations.by_key(made.key_hash) is None

@@ -65,7 +65,7 @@ def test_another_secret_opens_nothing(settings: Any) -> None:
 
 def test_what_we_signed_that_is_no_key_opens_nothing() -> None:
     signer = TimestampSigner(salt="volens.confirm", sep=".")
-    for written in ("", "é", b62_encode(2**128), "-1"):
+    for written in ("é", b62_encode(2**128), "-1"):
         assert links.read(links.CONFIRM, signer.sign(written)) is None
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 
 from config.encryption import blind_index
@@ -23,7 +22,6 @@ TICKED = {"agreed": "on", "number": ADA}
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 
 pytestmark = pytest.mark.usefixtures("clock", "notice")
-Page = HttpResponse
 
 
 def post(browser: Client, address: str = ADDRESS, page: str = PAGE, **fields: Any) -> Any:
@@ -147,6 +145,22 @@ def test_a_wording_that_leaves_something_out_is_not_shown(client: Client, purpos
     assert client.get(PAGE).status_code == 404
     assert post(client, **TICKED).status_code == 404
     assert not Consent.objects.exists()
+
+
+def test_a_wording_that_leaves_out_what_only_carriers_want_is_not_shown(
+    client: Client, purpose: Purpose
+) -> None:
+    publish(purpose, WORDINGS["current"].replace("Reply HELP for help, ", ""))
+    assert client.get(PAGE).status_code == 404
+
+
+def test_a_wording_in_a_language_that_is_not_offered_is_not_shown(
+    client: Client, purpose: Purpose
+) -> None:
+    publish(purpose, WORDINGS["current"] + " En espanol.", language="es")
+    assert client.get("/join/offers/es/").status_code == 404
+    Purpose.objects.update(languages="en es")
+    assert client.get("/join/offers/es/").status_code == 200
 
 
 def test_a_wording_of_a_poster_is_not_shown(client: Client, purpose: Purpose) -> None:

@@ -11,7 +11,7 @@ from django.test import Client
 from audit.models import Entry
 from config.encryption import blind_index
 from consent import links
-from consent.models import Consent, Notice, Purpose, Subscriber, Suppression
+from consent.models import Notice, Purpose, Subscriber, Suppression
 from tests.conftest import AT, Clock, Enrol
 from tests.consent.conftest import ADA, BOB, Permitted, Withdraw
 
@@ -258,7 +258,6 @@ def test_the_link_leaks_to_nobody(client: Client, link: str, method: str) -> Non
 
 def test_a_language_that_we_do_not_know_is_no_fault(client: Client, person: Enrol) -> None:
     for language in ("xx", "zh-hant", ""):
-        Consent.objects.all()
         someone = person(BOB, language=language)
         Subscriber.objects.filter(pk=someone.pk).update(language=language)
         assert client.get(link_of(someone)).status_code == 200
