@@ -12,6 +12,7 @@ from campaigns.gateways.twilio import Inbound
 from campaigns.models import Message, Reply, Sender
 from config.encryption import blind_index
 from consent import evidence, ledger, numbers, replies
+from consent.admission import MERGED
 from consent.intake import OptIn
 from consent.models import (
     Consent,
@@ -50,6 +51,7 @@ def receive(inbound: Inbound, *, at: datetime) -> Reply | None:
     purposes = keywords()
     reading = replies.read(inbound.text, keywords=purposes)
     index = blind_index.of(_e164(inbound.number))
+    ledger.hold([index])  # what one person writes is taken in one after another
     reply, is_new = Reply.objects.get_or_create(
         provider_id=inbound.provider_id,
         defaults={
@@ -146,6 +148,8 @@ def _open_purposes(reply: Reply, at: datetime) -> list[Purpose]:
 
 
 def _start(reply: Reply, reading: Reading, at: datetime) -> None:
+    if _stopped_since(reply):
+        return
     shown = evidence.written(Method.RESTORED, {"reply": str(reply.pk)})
     if ledger.restore(number_index=reply.number_index, evidence=shown, by="person", at=at):
         _answer(reply, answers.text("restored", reply.language), at)
@@ -172,8 +176,20 @@ def _join(reply: Reply, reading: Reading, at: datetime) -> None:
         evidence=evidence.written(Method.KEYWORD, {"reply": str(reply.pk)}),
         language=notice.language,
     )
-    ledger.join(opt_in=opt_in, purpose=purpose, by="person", at=at)
+    outcome = ledger.join(opt_in=opt_in, purpose=purpose, by="person", at=at)
     _confirm_opt_in_by(reply, purpose, at)
+    if outcome == MERGED:
+        _confirm_what_came_another_way(reply, opt_in, at)
+
+
+def _confirm_what_came_another_way(reply: Reply, opt_in: OptIn, at: datetime) -> None:
+    """An opt-in by a list or a form that waits for its confirmation: the telephone has spoken."""
+    waits = Consent.objects.open().unconfirmed().exclude(method=Method.KEYWORD)
+    ours = waits.filter(subscriber__number_index=reply.number_index)
+    consent = ours.filter(purpose__notices=opt_in.notice_id).select_related("purpose").first()
+    if consent and ledger.confirm(consent=consent, evidence=opt_in.evidence, by="person", at=at):
+        words = answers.of_opt_in("welcome", reply.language, consent.purpose, consent=consent.pk)
+        _answer(reply, words, at)
 
 
 def _joined(reading: Reading) -> Purpose | None:
@@ -206,10 +222,11 @@ def _yes(reply: Reply, at: datetime) -> None:
     """YES confirms what was asked last; it restores nothing and creates nothing."""
     asked = Consent.objects.awaiting_confirmation(at).filter(
         subscriber__number_index=reply.number_index,
-        confirmation_queued_at__isnull=False,
-        confirmed_at=None,
+        purpose__double_opt_in=True,
+        confirmation__status__in=Message.MAY_HAVE_ARRIVED,
     )
-    consent = asked.select_related("purpose", "subscriber").order_by("-given_at").first()
+    latest = asked.order_by("-confirmation__fenced_at", "-confirmation__pk")
+    consent = latest.select_related("purpose", "subscriber").first()
     if consent is None:
         return
     shown = evidence.written(Method.KEYWORD, {"reply": str(reply.pk)})
@@ -221,7 +238,7 @@ def _yes(reply: Reply, at: datetime) -> None:
 
 def _choose(reply: Reply, at: datetime) -> None:
     """The answer to which topic is kept, within its time and only to our last question."""
-    asked = Reply.objects.filter(number_index=reply.number_index, received_at__lt=at)
+    asked = Reply.objects.filter(number_index=reply.number_index).exclude(pk=reply.pk)
     stop = asked.exclude(intent=Intent.NONE).order_by("-received_at").first()
     if stop is None or not stop.topics or at > stop.received_at + CHOOSE_WITHIN:
         return
@@ -341,14 +358,11 @@ def undo(*, reply: Reply, note: str, by: Operator, at: datetime) -> int:
 
     Raises ReviewRefused, also if the person has asked to stop since.
     """
-    since = Reply.objects.filter(
-        number_index=reply.number_index,
-        received_at__gt=reply.received_at,
-        intent__in=[Intent.STOP, Intent.LIKELY_STOP],
-    )
-    if since.exists():
+    ledger.hold([reply.number_index])  # a STOP that is being taken in is waited for
+    if _stopped_since(reply):
         raise ReviewRefused("This person has asked to stop again since; the refusal stands.")
     _judge(reply, Reply.Verdict.UNDONE, by=by, at=at)
+    trail.record(verb="reply.undone", subject=f"reply:{reply.pk}", by=by, at=at)
     return ledger.undo(
         number_index=reply.number_index,
         stopped_at=reply.received_at,
@@ -357,6 +371,12 @@ def undo(*, reply: Reply, note: str, by: Operator, at: datetime) -> int:
         by=by,
         at=at,
     )
+
+
+def _stopped_since(reply: Reply) -> bool:
+    """Whether the person asked to stop after that; asked once their row is held."""
+    later = Reply.objects.filter(number_index=reply.number_index, received_at__gt=reply.received_at)
+    return later.filter(intent__in=[Intent.STOP, Intent.LIKELY_STOP]).exists()
 
 
 def _judge(reply: Reply, verdict: Reply.Verdict, *, by: Operator, at: datetime) -> None:

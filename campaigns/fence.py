@@ -313,8 +313,10 @@ def _mark_calling(passing: Sequence[Message], at: datetime) -> None:
 
 def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     """What allowed this message, so that it can be shown for each one."""
-    if message.confirms_id is not None:
-        return {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
+    if message.confirms is not None and message.subscriber is not None:
+        told = {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
+        window = facts.windows[message.subscriber.area_id]
+        return told if message.confirms.method == Method.KEYWORD else told | _told_of(window)
     if message.subscriber is None or message.campaign is None:
         return {"allowed_by": "the person's own reply"}
     window = facts.windows[message.subscriber.area_id]
@@ -322,9 +324,15 @@ def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     return {
         "allowed_by": "consent",
         "consent": str(message.consent_id),
+        **_told_of(window),
+        "of_day": facts.of_day[person.pk],
+        "of_purpose": facts.of_purpose[person.pk, purpose.pk],
+    }
+
+
+def _told_of(window: quiet_hours.Window) -> dict[str, Any]:
+    return {
         "rules": list(window.rules),
         "zones": list(window.zones),
         "closes_at": trail.instant(window.closes_at) if window.closes_at else None,
-        "of_day": facts.of_day[person.pk],
-        "of_purpose": facts.of_purpose[person.pk, purpose.pk],
     }

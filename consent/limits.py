@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -37,3 +38,14 @@ def address_of(request: HttpRequest) -> str:
     """Where a request comes from: what our own proxy says, if there is one; never the client."""
     told = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_TLS_PROXY else ""
     return told.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", ""))
+
+
+def network_of(address: str) -> str:
+    """What one client holds: an IPv4 address, or a network of 64 bits of IPv6."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))

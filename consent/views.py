@@ -41,18 +41,22 @@ class OptInForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, purpose: Purpose, country: str = "US", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, notice: Notice, country: str = "US", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.purpose, self.country = purpose, country
-        if not purpose.least_age:
+        self.notice, self.country = notice, country
+        if not notice.purpose.least_age:
             del self.fields["of_age"]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        shown = self.notice.fingerprint
+        if self.data.get("wording", shown) != shown:
+            self.add_error("agreed", _("The words have changed since. Please read them again."))
+            return cleaned
         if not cleaned.get("agreed"):
             self.add_error("agreed", _("Tick the box if you want these messages."))
             return cleaned
-        if self.purpose.least_age and not cleaned.get("of_age"):
+        if self.notice.purpose.least_age and not cleaned.get("of_age"):
             self.add_error("of_age", _("Tick the box if you are old enough."))
         try:
             self.parsed = numbers.parse(cleaned.get("number", ""), country=self.country)
@@ -67,11 +71,13 @@ def join(request: HttpRequest, code: str, language: str) -> HttpResponse:
     """The opt-in page of one purpose in one language."""
     purpose = get_object_or_404(Purpose, code=code)
     at = clock.now()
+    if language not in purpose.languages.split():
+        raise Http404
     notice = purpose.notices.shown(channel=Notice.Channel.WEB, language=language, at=at)
-    if language not in purpose.languages.split() or notice is None or notice.missing:
+    if notice is None or notice.missing:
         raise Http404
     with translation.override(language):
-        form = OptInForm(request.POST or None, purpose=purpose)
+        form = OptInForm(request.POST or None, notice=notice)
         if request.method == "POST" and not _may_try(request, at):
             return render(request, "public/too_often.html", status=429)
         if form.is_valid():
@@ -88,23 +94,29 @@ def _promise(purpose: Purpose, language: str) -> str:
 
 
 def _may_try(request: HttpRequest, at: datetime) -> bool:
-    address = limits.address_of(request)
+    address = limits.network_of(limits.address_of(request))
     return limits.allows("join", address, most=PER_ADDRESS, per=limits.HOUR, at=at)
 
 
 def _opt_in(request: HttpRequest, number: Number, notice: Notice, at: datetime) -> None:
     """Record it, unless this number came too often today; the page says the same."""
-    if limits.allows("number", number.e164, most=PER_NUMBER, per=limits.DAY, at=at):
+    who = f"{notice.purpose_id}:{number.e164}"
+    if limits.allows("number", who, most=PER_NUMBER, per=limits.DAY, at=at):
         sign_up(
             number=number,
             notice=notice,
             method=Method.WEB_FORM,
             source=request.path[:200],
-            facts=_seen_of(request),
+            facts={**_seen_of(request), **_age_told(notice)},
             given_at=at,
             by="web",
             at=at,
         )
+
+
+def _age_told(notice: Notice) -> dict[str, str]:
+    years = notice.purpose.least_age
+    return {"of_age": f"ticked: {years} or older"} if years else {}
 
 
 def _seen_of(request: HttpRequest) -> dict[str, str]:
@@ -121,9 +133,11 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         shown = evidence.written(Method.WEB_FORM, _seen_of(request))
         done = ledger.confirm(consent=consent, evidence=shown, by="web", at=at)
-    waits = Consent.objects.awaiting_confirmation(at).filter(pk=consent.pk, confirmed_at=None)
+    ours = Consent.objects.filter(pk=consent.pk)
+    waits = ours.awaiting_confirmation(at).filter(confirmed_at=None)
+    stands = done or ours.permitting(at).exists()
     with translation.override(consent.notice.language):
-        context = {"consent": consent, "done": done, "waits": waits.exists()}
+        context = {"consent": consent, "stands": stands, "waits": waits.exists()}
         return render(request, "public/confirm.html", context)
 
 
@@ -135,8 +149,7 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
     at, stopped = clock.now(), False
     with translation.override(person.language):
         if request.method == "POST":
-            _stop(person, request.POST.get("stop", ""), at)
-            stopped = True
+            stopped = _stop(person, request.POST.get("stop", ""), at)
         ours = person.consents.select_related("purpose", "notice").order_by("-given_at")
         context = {
             "person": person,
@@ -148,15 +161,15 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "public/preferences.html", context)
 
 
-def _stop(person: Subscriber, chosen: str, at: datetime) -> None:
-    """Stop one purpose, all purposes there are, or everything from this business for ever."""
+def _stop(person: Subscriber, chosen: str, at: datetime) -> bool:
+    """Stop one purpose, all purposes there are, or everything; whether that was anything."""
     if chosen == "everything":
         chosen_purposes: list[Purpose | None] = [None]
     elif chosen == "all":
         ours = person.consents.open().select_related("purpose")
         chosen_purposes = [consent.purpose for consent in ours]
     else:
-        chosen_purposes = list(Purpose.objects.filter(code=chosen))
+        chosen_purposes = [one for one in Purpose.objects.all() if one.code == chosen]
     for purpose in chosen_purposes:
         ledger.withdraw(
             number_index=person.number_index,
@@ -166,6 +179,7 @@ def _stop(person: Subscriber, chosen: str, at: datetime) -> None:
             by="person",
             at=at,
         )
+    return bool(chosen_purposes)
 
 
 def _of_link(kind: str, token: str, among: Any) -> Any:

@@ -1,16 +1,26 @@
 """What a STOP covers, from a day on: everything, or everything and one question about topics."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from audit import roles
 from audit.models import Entry
 from campaigns.models import Message
 from consent import opt_outs
 from consent.models import Consent, Method, Purpose, StopScope, Subscriber, Suppression
-from tests.campaigns.conftest import NEW_YORK, fenced, new_york, write
+from tests.campaigns.conftest import (
+    NEW_YORK,
+    fenced,
+    meanwhile,
+    new_york,
+    on_postgresql,
+    wait_until_somebody_waits_for_a_lock,
+    write,
+)
 from tests.conftest import AT
 
 SOON, DAY = AT + timedelta(minutes=1), timedelta(days=1)
@@ -328,3 +338,19 @@ def test_a_choice_told_twice_is_one(scope, subscribed):
     write("1", sid="SM1", at=SOON)
     write("1", sid="SM1", at=SOON)
     assert len(_texts()) == 2
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("text", "seconds"), [("1", 0), ("1", 2), ("START", 2)])
+def test_a_stop_that_comes_beside_an_answer_is_not_lost(scope, subscribed, text, seconds):
+    """Two texts of one person, so many seconds apart, are taken in at the same time."""
+    scope(ASK)
+    subscribed("Events")
+    write("STOP")
+    with ExitStack() as after_commit, transaction.atomic():
+        write("STOP", at=SOON + timedelta(seconds=seconds))
+        taking_in = meanwhile(lambda: write(text, at=SOON + timedelta(seconds=1)))
+        after_commit.enter_context(taking_in)
+        wait_until_somebody_waits_for_a_lock()
+    assert _permitted() == set()

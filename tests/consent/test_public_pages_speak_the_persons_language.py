@@ -112,7 +112,8 @@ def test_no_translation_is_empty_or_a_guess(language: str) -> None:
 
 @pytest.mark.parametrize("language", NAMES)
 def test_no_sentence_was_left_in_english(language: str) -> None:
-    assert [key for key, said in written(language).items() if ENGLISH.search(said)] == []
+    said = {key: PLACEHOLDER.sub("", text) for key, text in written(language).items()}
+    assert [key for key, text in said.items() if ENGLISH.search(text)] == []
 
 
 @pytest.mark.parametrize("language", NAMES)
@@ -161,7 +162,7 @@ def publish(purpose: Purpose, language: str) -> Notice:
     return purposes.publish(
         purpose=purpose,
         language=language,
-        wording=f"{WORDINGS[language]} 21.",
+        wording=f"{WORDINGS[language]} 21.".replace("\u2019", "'"),
         shown_from=datetime(2025, 1, 1, tzinfo=UTC),
         by="command",
         at=AT,
@@ -179,7 +180,11 @@ def theirs(clock: Any, purpose: Purpose, language: str) -> Notice:
 
 def read(page: Any) -> str:
     """What people read on a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.content.decode())).split())
+    return plain(html.unescape(re.sub(r"<[^>]+>", " ", page.content.decode())))
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
 
 
 def speaks(page: Any, language: str) -> None:
@@ -201,7 +206,8 @@ def path_of(kind: str, key: Any) -> str:
 
 
 def says(page: Any, text: str, language: str) -> None:
-    assert written(language)[text] in read(page)
+    beginning, *_rest = PLACEHOLDER.split(written(language)[text])
+    assert plain(beginning) in read(page)
     speaks(page, language)
 
 
@@ -262,16 +268,26 @@ def test_too_many_forms_are_turned_away_in_their_language(
     says(page, "Please wait", language)
 
 
-def test_a_confirmation_is_in_their_language(
-    client: Client, theirs: Notice, language: str, person: Enrol, withdraw: Withdraw
-) -> None:
+@pytest.fixture
+def confirming(theirs: Notice, language: str, person: Enrol) -> str:
+    """The path of the link of somebody who has not confirmed yet."""
     given = {"given_at": AT, "confirmation_due_at": AT, "language": language}
     someone = person(ADA, notice=theirs, confirmed=False, **given)
-    link = path_of(links.CONFIRM, someone.consents.get().pk)
-    says(client.get(link), "Yes, sign me up", language)
-    says(client.post(link), "You are signed up", language)
+    return path_of(links.CONFIRM, someone.consents.get().pk)
+
+
+def test_a_confirmation_is_in_their_language(
+    client: Client, language: str, confirming: str
+) -> None:
+    says(client.get(confirming), "Yes, sign me up", language)
+    says(client.post(confirming), "You are signed up", language)
+
+
+def test_a_link_that_confirms_nothing_is_in_their_language(
+    client: Client, language: str, confirming: str, withdraw: Withdraw
+) -> None:
     withdraw(ADA)
-    says(client.get(link), "There is nothing to confirm", language)
+    says(client.get(confirming), "There is nothing to confirm", language)
 
 
 def test_preferences_are_in_their_language(
@@ -300,8 +316,7 @@ def test_all_of_several_can_be_stopped_in_their_language(
 def test_how_they_agreed_is_told_in_their_language(
     client: Client, theirs: Notice, language: str, person: Enrol, method: Method
 ) -> None:
-    someone = person(ADA, notice=theirs, language=language)
-    someone.consents.update(method=method)
+    someone = person(ADA, notice=theirs, language=language, method=method)
     page = client.get(path_of(links.PREFERENCES, someone.pk))
     says(page, str(method.label), language)
 
@@ -324,8 +339,7 @@ def test_days_are_written_as_in_their_language(
     client: Client, theirs: Notice, language: str, person: Enrol
 ) -> None:
     link = path_of(links.PREFERENCES, person(ADA, notice=theirs, language=language).pk)
-    plain = " ".join(DAYS[language].split())
-    assert plain.casefold() in read(client.get(link)).casefold()
+    assert plain(DAYS[language]).casefold() in read(client.get(link)).casefold()
     assert SPANS[language].casefold() in read(client.post(link, {"stop": "all"})).casefold()
 
 
