@@ -178,8 +178,11 @@ def _union(old: int, new: int) -> int:
     return intake.area_keys({both})[both]
 
 
-def of(opt_ins: Iterable[OptIn], *, purpose: Purpose, lock: bool = True) -> Admission:
-    """What is on record about these people; locked in the common order, unless only tried out."""
+def of(opt_ins: Iterable[OptIn], *, purpose: Purpose, at: datetime, lock: bool = True) -> Admission:
+    """What is on record about these people; locked in the common order, unless only tried out.
+
+    A consent that is over by `at` does not stand, whether or not it was closed already.
+    """
     among = {"number_index__among": {opt_in.number_index for opt_in in opt_ins}}
     known = Subscriber.objects.filter(**among)
     rows = (known.in_lock_order() if lock else known).values_list("number_index", "pk", "area_id")
@@ -192,7 +195,7 @@ def of(opt_ins: Iterable[OptIn], *, purpose: Purpose, lock: bool = True) -> Admi
         areas={index: area for index, _pk, area in rows},
         refused=set(ever.standing().values_list("number_index", flat=True)),
         withdrawn=_withdrawn(consents, ever),
-        standing=_standing(consents),
+        standing=_standing(consents.exclude(pk__in=consents.lapsing(purpose, at).values("pk"))),
     )
 
 

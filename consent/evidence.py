@@ -65,8 +65,8 @@ def written(method: str, facts: dict[str, str]) -> str:
 
 
 def told_by_a_list(facts: dict[str, str]) -> str:
-    """What a row of a list tells beyond wording and date, which its reader demands."""
-    return _salted(facts)
+    """What a row of a list tells beyond wording and date, which its reader demands; or nothing."""
+    return _salted(facts) if any(facts.values()) else ""
 
 
 def _salted(facts: dict[str, str]) -> str:

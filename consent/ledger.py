@@ -34,7 +34,7 @@ def enrol(*, opt_ins: Sequence[OptIn], purpose: Purpose, by: Actor, at: datetime
     A notice that lacks an essential element is the caller's to refuse.
     """
     lapse(purpose=purpose, by=by, at=at)
-    admission = admissions.of(opt_ins, purpose=purpose)
+    admission = admissions.of(opt_ins, purpose=purpose, at=at)
     outcomes = admission.decide_all(opt_ins)
     opened = [_act("consent.opened", leaf) for leaf in admission.write(at=at)]
     confirmed = [_act("consent.confirmed", leaf) for leaf in confirmations(admission)]
@@ -98,7 +98,7 @@ def admit(
     """
     lapse(purpose=purpose, by=by, at=at)
     told_in = uuid.uuid4()
-    admission = admissions.of(opt_ins, purpose=purpose)
+    admission = admissions.of(opt_ins, purpose=purpose, at=at)
     outcomes = admission.decide_all(opt_ins)
     opened = admission.write(at=at, told_in=told_in)
     confirmed = confirmations(admission)

@@ -226,4 +226,4 @@ def _source(written: str, label: str) -> str:
 def _evidence(row: dict[str, str]) -> str:
     """What the row proves beyond the wording: where the form was sent from."""
     told = {name: row[name] for name in ("ip_address", "user_agent") if row.get(name)}
-    return evidence.told_by_a_list(told) if told else ""
+    return evidence.told_by_a_list(told)

@@ -7,18 +7,21 @@ comes first: a killed worker loses nothing but what it held, which waits again.
 """
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from audit.trail import Actor
+from config.encryption.ring import CannotDecrypt
 from consent import admission, intake, ledger, list_rows, lists, numbers, rows
 from consent.admission import Fate, Outcome
 from consent.list_rows import READERS, Listed, Refusal
 from consent.models import ImportRow, ListImport, ListShare, SharePiece, Suppression
 
+log = logging.getLogger(__name__)
 Stage = ListImport.Stage
 REPORT = ("list_import_id", "line", "fate", "reason", "shown_as")
 OPTED_OUT = Outcome(Fate.SUPPRESSED, "Opted out, and refused from now on.")
@@ -31,7 +34,16 @@ def turn(*, by: Actor, at: datetime) -> bool:
     Opt-outs first: no refusal waits behind a long list of opt-ins.
     """
     waiting = ListImport.objects.at_work().order_by("-kind", "created_at")
-    return any(advance(brought=brought, by=by, at=at) for brought in waiting)
+    return any(_advanced(brought, by, at) for brought in waiting)
+
+
+def _advanced(brought: ListImport, by: Actor, at: datetime) -> bool:
+    """As `advance`; a list whose work fails is told of, and keeps no other from its own."""
+    try:
+        return advance(brought=brought, by=by, at=at)
+    except (CannotDecrypt, DatabaseError) as fault:
+        log.error("the work on list %s failed: %s", brought.pk, type(fault).__name__)
+        return False
 
 
 def run(*, brought: ListImport, by: Actor, at: datetime) -> Iterator[float]:
@@ -130,21 +142,29 @@ def _try_share(brought: ListImport, at: datetime) -> bool:
     if share is None:
         return False
     listed = _people(share)
-    outcomes = _foreseen(brought, listed)
+    outcomes = _foreseen(brought, listed, at)
     _report(brought, listed, outcomes)
     share.tried_at, share.foreseen = at, _digest(outcomes)
     share.save(update_fields=["tried_at", "foreseen"])
     return True
 
 
-def _foreseen(brought: ListImport, listed: list[Listed]) -> list[Outcome]:
+def _foreseen(brought: ListImport, listed: list[Listed], at: datetime) -> list[Outcome]:
     opt_ins = [row.opt_in for row in listed]
-    if brought.purpose is None:
-        indexes = {opt_in.number_index for opt_in in opt_ins}
-        standing = Suppression.objects.standing().filter(purpose=None, number_index__among=indexes)
-        before = set(standing.values_list("number_index", flat=True))
-        return [OPTED_OUT_BEFORE if one.number_index in before else OPTED_OUT for one in opt_ins]
-    return admission.of(opt_ins, purpose=brought.purpose, lock=False).decide_all(opt_ins)
+    if brought.kind == ListImport.Kind.OPT_OUTS:
+        return _foreseen_opt_outs([opt_in.number_index for opt_in in opt_ins])
+    assert brought.purpose is not None  # the database says so
+    admitted = admission.of(opt_ins, purpose=brought.purpose, at=at, lock=False)
+    return admitted.decide_all(opt_ins)
+
+
+def _foreseen_opt_outs(indexes: list[str]) -> list[Outcome]:
+    standing = Suppression.objects.standing().filter(purpose=None, number_index__among=set(indexes))
+    before, outcomes = set(standing.values_list("number_index", flat=True)), []
+    for index in indexes:
+        outcomes.append(OPTED_OUT_BEFORE if index in before else OPTED_OUT)
+        before.add(index)
+    return outcomes
 
 
 def _report(brought: ListImport, listed: list[Listed], outcomes: list[Outcome]) -> None:
@@ -194,9 +214,10 @@ def _take_share(brought: ListImport, by: Actor, at: datetime) -> bool:
 
 def _taken(brought: ListImport, listed: list[Listed], by: Actor, at: datetime) -> list[Outcome]:
     opt_ins = [row.opt_in for row in listed]
-    if brought.purpose is None:
+    if brought.kind == ListImport.Kind.OPT_OUTS:  # of everything, whatever purpose was chosen
         ledger.hold({opt_in.number_index for opt_in in opt_ins})
         return [_opted_out(opt_in.number_index, by, at) for opt_in in opt_ins]
+    assert brought.purpose is not None  # the database says so
     source = f"list:{brought.pk}"
     return ledger.admit(opt_ins=opt_ins, purpose=brought.purpose, source=source, by=by, at=at)
 

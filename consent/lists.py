@@ -25,6 +25,7 @@ LONGEST_HEADING = 80
 
 NO_PHONE = "Say which column holds the telephone numbers."
 NO_DATE = "Say which column holds when people opted in; without a date nothing can be proved."
+OTHER_COLUMNS = "These are not the columns of this list. Load the page again."
 TWICE = "Two columns cannot both be the {meaning}."
 
 
@@ -116,8 +117,8 @@ def read_as(*, brought: ListImport, columns: Sequence[str], by: Actor, at: datet
 
 def _require_meaning(brought: ListImport, columns: Sequence[str]) -> None:
     meant = [meaning for meaning in columns if meaning]
-    if unknown := set(meant) - set(rows.MEANINGS) or len(columns) != len(brought.headings):
-        raise ValidationError(f"These are not the columns of this list: {unknown}.")
+    if set(meant) - set(rows.MEANINGS) or len(columns) != len(brought.headings):
+        raise ValidationError(OTHER_COLUMNS)
     if "phone" not in meant:
         raise ValidationError(NO_PHONE)
     if brought.kind == ListImport.Kind.OPT_INS and "given_at" not in meant:

@@ -56,13 +56,13 @@ class Command(BaseCommand):
         kind = ListImport.Kind.OPT_OUTS if options["opt_outs"] else ListImport.Kind.OPT_INS
         try:
             with options["file"].open("rb") as file:
-                return self._kept(file, kind, **options)
+                return self._kept(file, kind, options)
         except (OSError, sheets.NotAList) as fault:
             raise CommandError(str(fault)) from None
         except ValidationError as fault:
             raise CommandError(" ".join(fault.messages)) from None
 
-    def _kept(self, file: Any, kind: ListImport.Kind, **options: Any) -> ListImport:
+    def _kept(self, file: Any, kind: ListImport.Kind, options: dict[str, Any]) -> ListImport:
         return lists.bring(
             file=file,
             kind=kind,
