@@ -260,7 +260,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -286,7 +285,14 @@ TEMPLATES = [
     },
 ]
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]  # one until ours are translated: no page in two languages
+# Of the public pages, each in the language of its address; the back office is in English.
+LANGUAGES = [
+    ("en", "English"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("de", "Deutsch"),
+    ("pt", "Português"),
+]
 TIME_ZONE = text("TIME_ZONE", "UTC")
 if TIME_ZONE not in available_timezones():
     refuse("TIME_ZONE", "must be a name of the time zone database, such as America/New_York.")

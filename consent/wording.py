@@ -26,14 +26,15 @@ ELEMENTS = (
         NO_CONDITION,
         r"not (?:a )?(?:required as (?:a )?)?condition (?:of|for) (?:any )?purchas"
         r"|no es (?:una )?condici[oó]n (?:de|para) (?:la |ninguna )?compra"
-        r"|pas une condition (?:d[e']|pour) ?(?:l')?achat"
+        r"|pas une condition (?:d['’e]|pour) ?(?:l['’])?achat"
         r"|keine (?:voraus|kauf)?(?:bedingung|setzung)"
         r"|n[aã]o [eé] (?:uma )?condi[cç][aã]o (?:de|para) (?:a )?compra",
     ),
     Element(
         "how often messages come",
-        r"\bmsgs?\b.{0,12}/|messages? (?:a|per)|recurring|frequen"
-        r"|mensajes (?:al|por)|recurrent|messages par|nachrichten (?:pro|im)|mensagens por",
+        r"\bmsgs?\b.{0,12}/|\bmessages? (?:a|per|every|each) (?:day|week|month|year)\b|\brecurring\b"
+        r"|\bfrequency\b|\bmensajes (?:al|por|cada) |\brecurrentes?\b|\bmessages par "
+        r"|\bnachrichten (?:pro|im|je) |\bmensagens por |\br[eé]currents?\b",
     ),
     Element(
         "that message and data rates may apply",
