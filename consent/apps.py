@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.db.models import Field
+from django.db.models.fields.related import ForeignObject
 
 from consent.among import Among
 
@@ -11,3 +12,4 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         Field.register_lookup(Among)
+        ForeignObject.register_lookup(Among)  # which does not take it over from Field

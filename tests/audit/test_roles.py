@@ -51,11 +51,14 @@ MAY = {
     "campaigns.pack_dispute": {PRIVACY_OFFICER, AUDITOR},
     "campaigns.verify_sender": {ADMINISTRATOR},
     "consent.add_consent": {SUBSCRIBER_MANAGER},
+    "consent.add_integration": {ADMINISTRATOR},
     "consent.add_listimport": {SUBSCRIBER_MANAGER},
     "consent.add_notice": {PRIVACY_OFFICER},
     "consent.add_purpose": {PRIVACY_OFFICER},
     "consent.add_stopscope": {PRIVACY_OFFICER},
+    "consent.erase_subscriber": {PRIVACY_OFFICER},
     "consent.open_scan": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER, AUDITOR},
+    "consent.revoke_integration": {ADMINISTRATOR},
     "consent.take_listimport": {SUBSCRIBER_MANAGER},
     "consent.view_subscriber": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER, AUDITOR},
     "consent.withdraw_subscriber": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER},
@@ -68,8 +71,8 @@ SEES = {
     PRIVACY_OFFICER: "subscriber suppression purpose notice listimport reply optoutrequest "
     "stopscope entry checkpoint",
     AUDITOR: "subscriber suppression purpose notice listimport reply optoutrequest stopscope "
-    "campaign message sender receipt entry checkpoint operator",
-    ADMINISTRATOR: "operator sender purpose notice",
+    "campaign message sender receipt entry checkpoint operator integration",
+    ADMINISTRATOR: "operator sender purpose notice integration",
 }
 # What the auditor may do besides looking changes nothing and stands in the trail.
 EXAMINES = {"audit.verify_trail", "campaigns.pack_dispute", "consent.open_scan"}
