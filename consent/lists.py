@@ -25,6 +25,9 @@ LONGEST_HEADING = 80
 
 NO_PHONE = "Say which column holds the telephone numbers."
 NO_DATE = "Say which column holds when people opted in; without a date nothing can be proved."
+NO_NAMES = (
+    "The first line holds a number or an address of somebody. Write the names of the columns there."
+)
 OTHER_COLUMNS = "These are not the columns of this list. Load the page again."
 TWICE = "Two columns cannot both be the {meaning}."
 
@@ -54,6 +57,8 @@ def bring(
     ValidationError for a label or country that will not do.
     """
     sheet = sheets.read(file)
+    if any(trail.looks_personal(heading) for heading in sheet.headings):
+        raise sheets.NotAList(NO_NAMES)
     brought = ListImport(
         kind=kind,
         purpose=purpose,
@@ -61,7 +66,7 @@ def bring(
         method=method,
         country=country,
         form=sheet.form,
-        headings=[_impersonal(heading) for heading in sheet.headings],
+        headings=[heading[:LONGEST_HEADING] for heading in sheet.headings],
         columns=_remembered(label, sheet.headings) or rows.guess(sheet.headings),
         imported_by=by if isinstance(by, Operator) else None,
         created_at=at,
@@ -76,13 +81,9 @@ def bring(
     return brought
 
 
-def _impersonal(heading: str) -> str:
-    return "…" if trail.looks_personal(heading) else heading[:LONGEST_HEADING]
-
-
 def _remembered(label: str, headings: Sequence[str]) -> list[str] | None:
     """What the same columns of the same source meant the last time somebody said so."""
-    named = [_impersonal(heading) for heading in headings]
+    named = [heading[:LONGEST_HEADING] for heading in headings]
     before = ListImport.objects.filter(label=label).exclude(
         stage__in=[Stage.BROUGHT, Stage.DISCARDED]
     )

@@ -32,8 +32,8 @@ ELEMENTS = (
     ),
     Element(
         "how often messages come",
-        r"\bmsgs?\b.{0,12}/|\bmessages? (?:a|per|every|each) (?:day|week|month|year)\b|\brecurring\b"
-        r"|\bfrequency\b|\bmensajes (?:al|por|cada) |\brecurrentes?\b|\bmessages par "
+        r"\bmsgs?\b.{0,12}/|\bmessages? (?:a|per|every|each) (?:day|week|month|year)\b"
+        r"|\brecurring\b|\bfrequency\b|\bmensajes (?:al|por|cada) |\brecurrentes?\b|\bmessages par "
         r"|\bnachrichten (?:pro|im|je) |\bmensagens por |\br[eé]currents?\b",
     ),
     Element(

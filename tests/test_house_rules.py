@@ -132,7 +132,7 @@ IMPERSONAL = {
     "consent.Integration.scopes": "fixed words",
     "consent.ListImport.columns": "fixed words",
     "consent.ListImport.form": "how the file was read",
-    "consent.ListImport.headings": "headings that look personal are blotted out",
+    "consent.ListImport.headings": "names of columns; a first line that looks personal is refused",
     "consent.ListImport.stage": "a fixed word",
     "consent.ListShare.foreseen": "a hash",
     "consent.Notice.channel": "a fixed word",

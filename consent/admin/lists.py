@@ -103,7 +103,7 @@ class ColumnsForm(forms.Form):
 @admin.register(ListImport)
 class ListImportAdmin(ReadOnly):
     form = ListForm
-    list_display = ["created_at", "label", "kind", "purpose", "lines", "progress"]
+    list_display = ["created_at", "label", "kind", "purpose", "lines", "stage"]
     list_select_related = ["purpose"]
     ordering = ["-created_at"]
     change_form_template = "admin/consent/listimport/change_form.html"

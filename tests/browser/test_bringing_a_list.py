@@ -35,17 +35,19 @@ def bring_list(journey: Journey) -> None:
     journey.go("/admin/consent/listimport/add/")
     journey.fill(label="Shop export of November")
     journey.page.get_by_label("Purpose").select_option(label="Coffee offers")
-    journey.page.get_by_label("File (CSV)").set_input_files(LIST)
+    journey.page.get_by_label("File (CSV or Excel)").set_input_files(LIST)
     journey.look("list to bring")
     journey.press("Save")
-    journey.look("lists")
-    row = journey.page.locator("#result_list tbody tr", has_text="Shop export")
-    journey.click(row.get_by_role("link"))
+    journey.look("columns")
+    journey.press("Read and try out")
+    journey.page.get_by_role("heading", name="Nothing is taken in yet").wait_for()
+    journey.look("tried out")
+    journey.press("Take the list in")
 
 
 def check_report(journey: Journey) -> None:
     """Every row of the file met one fate, and whatever was not simply accepted says why."""
-    journey.reload_until("finished")
+    journey.page.get_by_role("heading", name="What became of the rows").wait_for()
     journey.look("report")
     table = journey.page.locator("table.report").first.locator("tbody tr")
     report = [cells.split("\t") for cells in table.all_inner_texts()]
@@ -81,6 +83,7 @@ def test_bringing_a_list(journey: Journey) -> None:
 
     journey.follow("Record an opt-out")
     journey.look("opt-out")
+    journey.page.get_by_label("How it came").select_option(label="telephone call")
     journey.fill(note="Rang us on Tuesday and asked for no more messages.")
     journey.press("Record the opt-out")
     journey.look("person after the opt-out")

@@ -43,7 +43,7 @@ def test_texts_are_found_by_way_of_others(three: list[Subscriber]) -> None:
 
 
 def test_numbers_are_found(take_in: TakeIn) -> None:
-    brought = take_in(b"phone\n" + b"nobody\n" * 12)
+    brought = take_in(b"phone,opted_in_at\n" + b"nobody,\n" * 12)
     found = brought.rows.filter(line__among=[2, 12, 99]).order_by("line")
     assert list(found.values_list("line", flat=True)) == [2, 12]
     big = ImportRow.objects.filter(pk__among=set(found.values_list("pk", flat=True)))
@@ -67,7 +67,7 @@ def test_what_is_among_them_can_be_changed_and_deleted(
     three: list[Subscriber], take_in: TakeIn
 ) -> None:
     assert Subscriber.objects.filter(pk__among=[three[0].pk]).update(language="fr") == 1
-    brought = take_in(b"phone\nnobody\nnobody\n")
+    brought = take_in(b"phone,opted_in_at\nnobody,\nnobody,\n")
     assert brought.rows.filter(line__among=[2]).delete()[0] == 1
     assert brought.rows.count() == 1
 

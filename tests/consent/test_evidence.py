@@ -1,4 +1,4 @@
-"""Evidence is kept only if it is whole, says what it shows, and is fixed by a hash that hides it."""
+"""Evidence is kept only if it is whole, and is fixed by a hash that hides it."""
 
 import hashlib
 import json

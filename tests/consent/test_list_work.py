@@ -432,8 +432,8 @@ def killed_at(statement: int) -> Iterator[list[str]]:
     def counts(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if not SAVEPOINT.match(sql):
             sent.append(sql)
-        if len(sent) == statement:
-            raise Killed
+            if len(sent) == statement:
+                raise Killed
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(counts):

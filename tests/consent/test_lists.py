@@ -246,9 +246,10 @@ def test_a_list_that_is_brought_is_kept_with_a_guess_of_its_columns(
 
 
 @pytest.mark.parametrize("heading", ["Ring +1 212 555 0123", "ada@mail.example", "2125550123"])
-def test_a_heading_that_may_name_a_person_is_kept_nowhere(bring: TakeIn, heading: str) -> None:
-    brought = bring(f"phone,{heading}\n1,2\n".encode())
-    assert brought.headings == ["phone", "…"]
+def test_a_first_line_that_holds_somebody_is_no_heading(bring: TakeIn, heading: str) -> None:
+    with pytest.raises(sheets.NotAList, match="names of the columns"):
+        bring(f"phone,{heading}\n1,2\n".encode())
+    assert not ListImport.objects.exists()
 
 
 @pytest.mark.parametrize("label", ["call 212-555-0123", "ada@mail.example"])
@@ -601,6 +602,27 @@ ROWS: list[tuple[dict[str, str], str, str]] = [
 ]
 
 
+@pytest.fixture
+def elsewhere(purpose: Purpose, at: datetime) -> None:
+    """The wording of the web form was shown on posters and paper forms, too."""
+    for channel in (Notice.Channel.KEYWORD, Notice.Channel.PAPER):
+        purposes.publish(
+            purpose=purpose,
+            channel=channel,
+            language="en",
+            wording=WORDINGS["current"],
+            shown_from=datetime(2025, 1, 1, tzinfo=UTC),
+            by="command",
+            at=at,
+        )
+
+
+def test_what_was_shown_elsewhere_only_was_not_shown_here(take_in: TakeIn, row: Row) -> None:
+    brought = take_in(as_csv(row(method="keyword")))
+    assert fates(brought) == {("refused", list_rows.NO_WORDING): 1}
+
+
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize(("cells", "fate", "reason"), ROWS)
 def test_what_a_row_says_decides_its_fate(
     take_in: TakeIn, row: Row, cells: dict[str, str], fate: str, reason: str
@@ -634,6 +656,7 @@ def test_a_row_cut_short_has_not_agreed(take_in: TakeIn, at: datetime) -> None:
     assert fates(brought) == {("refused", list_rows.NOT_AGREED): 1}
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_an_accepted_row_becomes_a_consent_with_its_evidence(
     take_in: TakeIn, row: Row, at: datetime
 ) -> None:
@@ -670,6 +693,7 @@ def test_a_source_is_kept_without_what_an_address_says_of_a_person(
     assert Consent.objects.get().source == "https://harbor.example/join"
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_a_row_that_does_not_say_how_is_as_the_list_says(take_in: TakeIn, row: Row) -> None:
     take_in(as_csv(row()), method=Method.PAPER_FORM)
     assert Consent.objects.get().method == Method.PAPER_FORM
@@ -838,7 +862,7 @@ def file(tmp_path: Path, row: Row) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("clock", "notice")
+@pytest.mark.usefixtures("clock", "notice", "elsewhere")
 def test_the_command_takes_a_list_in_and_tells_what_became_of_it(file: Path) -> None:
     told = said(file, "--label", "till", "--purpose", "offers", "--method", "paper_form")
     assert told.splitlines() == [

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from audit import roles
 from audit.models import Detail, Entry, Operator
 from config.encryption import blind_index, ring
-from consent.models import Consent, Purpose, Subscriber, Suppression
+from consent.models import Consent, OptOutRequest, Purpose, Subscriber, Suppression
 from tests.conftest import Clock, Enrol
 from tests.consent.conftest import ADA, BOB, Draft, Enrolling, Permitted, Withdraw
 
@@ -31,6 +31,9 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 def page_of(person: Subscriber) -> str:
     return f"{PEOPLE}{person.pk}/change/"
+
+
+CALL = {"channel": "phone", "received_at": "2026-11-24 12:00"}
 
 
 def opt_out_of(person: Subscriber) -> str:
@@ -155,7 +158,7 @@ def test_a_stranger_is_sent_to_the_sign_in(client: Client, person: Enrol) -> Non
     for path in (PEOPLE, page_of(ada), FIND, opt_out_of(ada)):
         answer = client.get(path, follow=True)
         assert answer.redirect_chain[-1][0].startswith("/sign-in/")
-    client.post(opt_out_of(ada), {"note": "called"})
+    client.post(opt_out_of(ada), {**CALL, "note": "called"})
     assert not Suppression.objects.exists()
 
 
@@ -247,21 +250,25 @@ def test_an_opt_out_is_recorded_with_its_note(
     clerk: Client, person: Enrol, permitted: Permitted, operators: Callable[..., Operator]
 ) -> None:
     ada = person()
-    answer = clerk.post(opt_out_of(ada), {"note": "Ada called on Monday"}, follow=True)
+    answer = clerk.post(opt_out_of(ada), {**CALL, "note": "Ada called on Monday"}, follow=True)
     assert answer.redirect_chain == [(page_of(ada), 302)]
     assert "no more messages, from now on" in answer.content.decode()
     assert not permitted()
     refusal = Suppression.objects.get()
-    assert (refusal.channel, refusal.reason) == (Suppression.Channel.STAFF, "told to staff")
-    entry = Entry.objects.get(verb="consent.withdrawn")
+    assert (refusal.channel, refusal.reason) == (
+        Suppression.Channel.STAFF,
+        "told to staff by telephone call",
+    )
+    assert Entry.objects.filter(verb="consent.withdrawn", subject=f"subscriber:{ada.pk}").exists()
+    entry = Entry.objects.get(verb="opt_out.told")
     assert entry.actor == f"operator:{operators(roles.SUBSCRIBER_MANAGER).pk}"
-    assert entry.subject == f"subscriber:{ada.pk}"
+    assert OptOutRequest.objects.get().number_index == ada.number_index
     assert Detail.objects.get(entry=entry).text == "Ada called on Monday"
     assert "Ada called" not in answer.content.decode()
 
 
 def test_the_note_is_encrypted(clerk: Client, person: Enrol) -> None:
-    clerk.post(opt_out_of(person()), {"note": "Ada called on Monday"})
+    clerk.post(opt_out_of(person()), {**CALL, "note": "Ada called on Monday"})
     with connection.cursor() as cursor:
         cursor.execute("SELECT text FROM audit_detail")
         [(stored,)] = cursor.fetchall()
@@ -272,7 +279,7 @@ def test_the_note_is_encrypted(clerk: Client, person: Enrol) -> None:
 def test_an_opt_out_needs_a_note_of_some_length(
     clerk: Client, person: Enrol, permitted: Permitted, note: str
 ) -> None:
-    answer = clerk.post(opt_out_of(person()), {"note": note})
+    answer = clerk.post(opt_out_of(person()), {**CALL, "note": note})
     assert answer.status_code == 200
     assert "errorlist" in answer.content.decode()
     assert permitted()
@@ -281,7 +288,7 @@ def test_an_opt_out_needs_a_note_of_some_length(
 def test_an_opt_out_is_dated_by_the_business_clock(
     clerk: Client, person: Enrol, clock: Clock, at: datetime
 ) -> None:
-    clerk.post(opt_out_of(person()), {"note": "called"})
+    clerk.post(opt_out_of(person()), {**CALL, "note": "called"})
     assert Consent.objects.get().withdrawn_at == clock.at == at
 
 
@@ -290,7 +297,7 @@ def test_only_some_roles_record_an_opt_out(
     signed_in: Browser, person: Enrol, permitted: Permitted, role: str
 ) -> None:
     client, ada = signed_in(role), person()
-    answer = client.post(opt_out_of(ada), {"note": "called"})
+    answer = client.post(opt_out_of(ada), {**CALL, "note": "called"})
     assert answer.status_code == (302 if role in OPT_OUT else 403)
     assert permitted() == (role not in OPT_OUT)
 
@@ -305,7 +312,7 @@ def test_the_way_to_an_opt_out_is_shown_to_those_who_may_go_it(
 
 def test_nobodys_opt_out_cannot_be_recorded(clerk: Client, person: Enrol) -> None:
     path = f"{PEOPLE}{'0' * 8}-0000-4000-8000-{'0' * 12}/opt-out/"
-    assert clerk.post(path, {"note": "called"}).status_code in (403, 404)
+    assert clerk.post(path, {**CALL, "note": "called"}).status_code in (403, 404)
     assert not Suppression.objects.exists()
 
 
