@@ -119,6 +119,7 @@ def _scans(life: Life) -> dict[str, bytes]:
     return {
         f"scan-{scan.consent_id}.{ENDINGS[scan.kind]}": (scan.content or "").encode("latin-1")
         for scan in scans
+        if scan.content
     }
 
 

@@ -44,6 +44,7 @@ ACTS = {
     "consent.withdrawn": "recorded an opt-out",
     "scan.opened": "opened the scan of a signed form",
     "dispute.packed": "made a dispute pack",
+    "person.erased": "erased who this person is",
 }
 # What rows tell already: entries of these verbs are no events of their own.
 TOLD_BY_ROWS = frozenset(
@@ -52,7 +53,9 @@ TOLD_BY_ROWS = frozenset(
         *("refusal.lifted", "refusal.narrowed", "reply.received"),
     }
 )
-TOLD_WITH_A_NAME = frozenset({"opt_out.told", "opt_out.honoured", "reply.kept", "refusal.undone"})
+TOLD_WITH_A_NAME = frozenset(
+    {"opt_out.told", "opt_out.honoured", "reply.kept", "reply.undone", "refusal.undone"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def life_of(person: Subscriber) -> Life:
     entries = _entries(person, replies=replies, messages=messages, requests=told_to_staff)
     return Life(
         person=person,
-        consents=list(consents.defer("scan__content").order_by("given_at", "pk")),
+        consents=list(consents.defer("scan__content").order_by("given_at", "purpose__name", "pk")),
         refusals=list(
             Suppression.objects.filter(**index).select_related("purpose").order_by("at", "pk")
         ),
@@ -192,8 +195,8 @@ def _entries(
 
 def _operators(entries: Iterable[Entry]) -> dict[str, str]:
     actors = {entry.actor for entry in entries if entry.actor.startswith("operator:")}
-    keys = [actor.removeprefix("operator:") for actor in actors]
-    named = Operator.objects.filter(pk__in=keys).values_list("pk", "username")
+    keys = [int(actor.removeprefix("operator:")) for actor in actors]
+    named = Operator.objects.filter(pk__among=keys).values_list("pk", "username")
     return {f"operator:{pk}": name for pk, name in named}
 
 

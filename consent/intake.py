@@ -137,7 +137,8 @@ def write(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]
     table, named = model._meta.db_table, ", ".join(columns)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({named}) FROM STDIN") as copy:
+            statement = f"COPY {table} ({named}) FROM STDIN"
+            with connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row(row)
         else:

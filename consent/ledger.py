@@ -16,6 +16,7 @@ from consent.evidence import commitment
 from consent.intake import OptIn
 from consent.models import (
     Consent,
+    ConsentQuerySet,
     Method,
     Purpose,
     Subscriber,
@@ -33,7 +34,7 @@ def enrol(*, opt_ins: Sequence[OptIn], purpose: Purpose, by: Actor, at: datetime
     Never lifts a refusal, and never re-opens what was withdrawn after the opt-in was given.
     A notice that lacks an essential element is the caller's to refuse.
     """
-    lapse(purpose=purpose, by=by, at=at)
+    _lapse_among(opt_ins, purpose, by, at)
     admission = admissions.of(opt_ins, purpose=purpose, at=at)
     outcomes = admission.decide_all(opt_ins)
     opened = [_act("consent.opened", leaf) for leaf in admission.write(at=at)]
@@ -66,7 +67,8 @@ def confirm(*, consent: Consent, evidence: str, by: Actor, at: datetime) -> bool
     the reply, or where the link was opened.
     """
     hold([consent.subscriber.number_index])
-    lapse(purpose=consent.purpose, by=by, at=at)
+    over = Consent.objects.filter(pk=consent.pk).lapsing(consent.purpose, at)
+    _close_what_is_over(over, consent.purpose, by, at)
     ours = Consent.objects.open().unrefused().filter(pk=consent.pk, confirmed_at=None).first()
     if ours is None:
         return False
@@ -96,7 +98,7 @@ def admit(
     It holds the Merkle roots of what was opened and of what was confirmed, so that each is
     provable without an entry of its own.
     """
-    lapse(purpose=purpose, by=by, at=at)
+    _lapse_among(opt_ins, purpose, by, at)
     told_in = uuid.uuid4()
     admission = admissions.of(opt_ins, purpose=purpose, at=at)
     outcomes = admission.decide_all(opt_ins)
@@ -120,13 +122,25 @@ def root_of(leaves: Iterable[dict[str, Any]]) -> str:
     return merkle.root_of(hashed).hex() if hashed else ""
 
 
+def _lapse_among(opt_ins: Sequence[OptIn], purpose: Purpose, by: Actor, at: datetime) -> None:
+    """Close what is over, of these people only and once they are held: a STOP holds them first."""
+    indexes = {opt_in.number_index for opt_in in opt_ins}
+    hold(indexes)
+    over = Consent.objects.filter(subscriber__number_index__among=indexes)
+    _close_what_is_over(over.lapsing(purpose, at), purpose, by, at)
+
+
 @transaction.atomic
 def lapse(*, purpose: Purpose, by: Actor, at: datetime) -> int:
     """Close what nobody confirmed in time, and what was granted only until now; returns how many.
 
     CTIA and carriers want a recurring programme confirmed; the days are the purpose's own.
     """
-    lapsed = Consent.objects.lapsing(purpose, at).update(lapsed_at=at)
+    return _close_what_is_over(Consent.objects.lapsing(purpose, at), purpose, by, at)
+
+
+def _close_what_is_over(over: ConsentQuerySet, purpose: Purpose, by: Actor, at: datetime) -> int:
+    lapsed = over.update(lapsed_at=at)
     if lapsed:
         facts = {"consents": lapsed}
         trail.record(

@@ -67,7 +67,7 @@ def advance(*, brought: ListImport, by: Actor, at: datetime) -> bool:
 @transaction.atomic
 def _end(brought: ListImport, stage: str) -> bool:
     """Go on to the next stage, unless another worker still holds a part of this one."""
-    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update())
+    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update(no_key=True))
     left = brought.parts.all() if stage == Stage.TRYING else brought.shares.untried()
     if not brought.may_become(stage) or left.exists():
         return False
@@ -78,7 +78,7 @@ def _end(brought: ListImport, stage: str) -> bool:
 @transaction.atomic
 def _finish(brought: ListImport, by: Actor, at: datetime) -> bool:
     """Close a list that was taken in whole; does nothing while others hold a share of it."""
-    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update())
+    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update(no_key=True))
     if brought.stage != Stage.TAKING or brought.shares.untaken().exists():
         return False
     lists.step(brought, Stage.FINISHED, finished_at=at)

@@ -147,7 +147,7 @@ def discard(*, brought: ListImport, by: Actor, at: datetime) -> None:
 
 def step(brought: ListImport, stage: str, **changes: Any) -> None:
     """Take a list on to a stage. Raises StepRefused if it has moved on meanwhile."""
-    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update())
+    brought.refresh_from_db(from_queryset=ListImport.objects.select_for_update(no_key=True))
     if not brought.may_become(stage):
         raise StepRefused(
             f"This list is {brought.get_stage_display()}. Load the page again to see where it is."

@@ -280,6 +280,8 @@ def test_zones_are_always_some_sorted_distinct_and_known(e164: str, region: str)
 def test_no_source_of_a_known_code_is_left_out(code: str, exchange: int, region: str) -> None:
     e164 = f"+1{code}{exchange}0100"
     of_library = set(time_zones_for_number(phonenumbers.parse(e164))) - {"Etc/Unknown"}
+    if of_library == set(places.NANP_ZONES):  # the library's answer to what it does not know
+        of_library = set()
     place = places.of(e164, region=region)
     assert set(place.states) == {*places.AREAS[code].states, region} - {""}
     of_states = frozenset().union(*(places.STATES[state].zones for state in place.states))
