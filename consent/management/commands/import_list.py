@@ -1,5 +1,6 @@
 """Takes in a list of opt-ins or opt-outs from a file."""
 
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,23 @@ class Command(BaseCommand):
         except ValidationError as fault:
             lists.discard(brought=brought, by="command", at=clock.now())
             raise CommandError(" ".join(fault.messages)) from None
-        self._work(brought)
+        self._work(brought, until=ListImport.Stage.FORESEEN)
         if options["dry_run"]:
             self._report(brought)
             lists.discard(brought=brought, by="command", at=clock.now())
             return
         lists.begin(brought=brought, by="command", at=clock.now())
-        self._work(brought)
+        self._work(brought, until=ListImport.Stage.FINISHED)
         self._report(brought)
 
-    def _work(self, brought: ListImport) -> None:
-        for done in list_work.run(brought=brought, by="command", at=clock.now()):
-            self.stdout.write(f"{brought.get_stage_display()}: {done:.0%}")
+    def _work(self, brought: ListImport, *, until: str) -> None:
+        """Do what there is to do, and wait for the workers that hold the rest."""
+        while brought.stage != until:
+            for done in list_work.run(brought=brought, by="command", at=clock.now()):
+                self.stdout.write(f"{brought.get_stage_display()}: {done:.0%}")
+            brought.refresh_from_db()
+            if brought.stage != until:
+                time.sleep(0.1)
 
     def _report(self, brought: ListImport) -> None:
         for fate, count in brought.counts().items():
