@@ -40,7 +40,7 @@ from campaigns.models import Attempt, Message, Reply
 from campaigns.timeline import Event, Life, Masked, when
 from consent.admission import leaf_of
 from consent.evidence import PROOFS
-from consent.models import Consent, ListImport, OptOutRequest, Subscriber, Suppression
+from consent.models import Consent, ListImport, Method, OptOutRequest, Subscriber, Suppression
 
 FORMAT = "volens-dispute/1"
 ENDINGS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
@@ -144,10 +144,11 @@ LEAF = (
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The document of proofs, and by which entry each consent, confirmation and attempt is told."""
+    """The document of proofs, and which entry tells of each consent, confirmation and attempt."""
 
     document: dict[str, Any]
     told: dict[str, str]
+    untold: list[str]
 
     @property
     def sealed(self) -> str:
@@ -167,7 +168,8 @@ def _proofs(life: Life, cover: Cover) -> Proved:
     sealed = {proof["content"]["uid"] for proof in document["entries"]}
     provable = [batch for batch in batches if batch.entry.hex in sealed]
     document["batched"] = proofs.of_batches(provable)
-    return Proved(document, {**_told_alone(life), **_told_together(batches)})
+    told = {**_told_alone(life), **_told_together(batches)}
+    return Proved(document, told, [name for name in _to_be_told(life) if name not in told])
 
 
 def _entries_beside(life: Life) -> list[Entry]:
@@ -270,6 +272,15 @@ def _told_alone(life: Life) -> dict[str, str]:
     return told
 
 
+def _to_be_told(life: Life) -> list[str]:
+    """Every consent and attempt: the trail must tell of each, or it cannot show it."""
+    attempts = chain.from_iterable(life.attempts.values())
+    return [
+        *(f"opened {consent.pk.hex}" for consent in life.consents),
+        *(f"allowed {attempt.pk.hex}" for attempt in attempts),
+    ]
+
+
 # --- the record --------------------------------------------------------------------------------
 
 
@@ -296,7 +307,7 @@ def record_of(life: Life, cover: Cover, proved: Proved) -> dict[str, Any]:
         "messages": [_message(message, life, proved, masked) for message in life.messages],
         "acts": [_act(entry, life) for entry in life.entries],
         "timeline": [_event(event) for event in events],
-        "without_an_entry": _untold(life, proved),
+        "without_an_entry": proved.untold,
         "not_sealed_yet": proved.document["not_sealed_yet"],
     }
 
@@ -462,15 +473,6 @@ def _event(event: Event) -> dict[str, Any]:
     return told
 
 
-def _untold(life: Life, proved: Proved) -> list[str]:
-    """Consents and attempts for which no entry was found: the trail cannot show them."""
-    wanted = [
-        *(f"opened {consent.pk.hex}" for consent in life.consents),
-        *(f"allowed {one.pk.hex}" for one in chain.from_iterable(life.attempts.values())),
-    ]
-    return [name for name in wanted if name not in proved.told]
-
-
 # --- what to do with it ------------------------------------------------------------------------
 
 VERIFY = "python -I verifier.py --proofs proofs.json --key trail.vkey"
@@ -526,6 +528,12 @@ is what its signer states. What a provider reported (receipts) is kept as it cam
 """
 
 
+PRINTED = """\
+On paper, a sign that the font lacks stands as its code point, such as [U+4F60], and writing from
+right to left is set sign by sign from the left; pack.json has every text as it was written.
+"""
+
+
 def _readme(cover: Cover, proved: Proved, files: dict[str, bytes]) -> str:
     scan = "the scan of a signed form"
     named = (
@@ -540,6 +548,7 @@ def _readme(cover: Cover, proved: Proved, files: dict[str, bytes]) -> str:
             "THE FILES",
             *named,
             "",
+            PRINTED,
             "HOW TO VERIFY",
             HOW_TO,
             "WHAT A PROOF SHOWS, AND WHAT IT DOES NOT",
@@ -553,13 +562,15 @@ def _readme(cover: Cover, proved: Proved, files: dict[str, bytes]) -> str:
 
 def _unproved(cover: Cover, proved: Proved) -> Iterator[str]:
     waiting = proved.document["not_sealed_yet"]
+    if proved.untold:
+        yield f"No entry was found in the trail of: {', '.join(proved.untold)}."
     if waiting:
         yield (
             "These entries were written, but not sealed yet, when the pack was made. A pack made "
             f"a minute later proves them: {', '.join(waiting)}."
         )
     else:
-        yield "Every entry about this person that there was is sealed, and proved here."
+        yield "Every entry about this person that was found is sealed, and proved here."
     if not cover.reveal:
         yield (
             "The telephone number is masked. Details of entries that spell it out, and scans of "
@@ -690,15 +701,20 @@ def _consents(consents: list[dict[str, Any]]) -> Iterator[Flowable]:
         yield from _consent_on_paper(consent)
 
 
+def _clock(instant: str) -> str:
+    """A time of the record as people read it."""
+    return when(datetime.fromisoformat(instant))
+
+
 def _consent_on_paper(consent: dict[str, Any]) -> Iterator[Flowable]:
     purpose, notice = consent["purpose"], consent["notice"]
-    yield _paragraph(f"{purpose['name']}, given {consent['given_at']}", "subject")
+    yield _paragraph(f"{purpose['name']}, given {_clock(consent['given_at'])}", "subject")
     yield _paragraph(f"What was promised: {purpose['promise']} At most {purpose['at_most']}.")
-    yield _paragraph(f"Method: {consent['method']}. Source: {consent['source']}.")
-    yield _paragraph(f"Recorded: {consent['recorded_at']}.")
+    yield _paragraph(f"Method: {Method(consent['method']).label}. Source: {consent['source']}.")
+    yield _paragraph(f"Recorded: {_clock(consent['recorded_at'])}.")
     yield _paragraph(
         f"The exact wording that was shown, notice {notice['number']} in {notice['language']} "
-        f"({notice['channel']}), shown from {notice['shown_from']}:"
+        f"({notice['channel']}), shown from {_clock(notice['shown_from'])}:"
     )
     yield _paragraph(notice["wording"], "quote")
     yield _paragraph(f"Fingerprint of the wording: {notice['fingerprint']}")
@@ -710,13 +726,13 @@ def _consent_on_paper(consent: dict[str, Any]) -> Iterator[Flowable]:
     yield from _evidence_on_paper("Evidence of the confirmation", consent["confirmed_with"])
     for end in ("expires", "lapsed", "withdrawn"):
         if consent[f"{end}_at"]:
-            yield _paragraph(f"{end.capitalize()}: {consent[f'{end}_at']}.")
+            yield _paragraph(f"{end.capitalize()}: {_clock(consent[f'{end}_at'])}.")
     yield _paragraph(f"Told in entry {consent['told_in_entry'] or '(none was found)'}.")
 
 
 def _confirmation(consent: dict[str, Any]) -> str:
     if consent["confirmed_at"]:
-        return f"Confirmed: {consent['confirmed_at']}. {consent['confirmed_how']}"
+        return f"Confirmed: {_clock(consent['confirmed_at'])}. {consent['confirmed_how']}"
     wanted = consent["purpose"]["double_opt_in"]
     return "Never confirmed." if wanted else "Not confirmed; this purpose does not ask for it."
 
@@ -729,7 +745,7 @@ def _evidence_on_paper(title: str, evidence: dict[str, Any]) -> Iterator[Flowabl
 def _timeline(events: list[dict[str, Any]]) -> Iterator[Flowable]:
     yield _paragraph("Timeline", "heading")
     for event in events:
-        yield _paragraph(f"{event['at']}  {event['title']}", "subject")
+        yield _paragraph(f"{_clock(event['at'])}  {event['title']}", "subject")
         for line in event["lines"]:
             yield _paragraph(line, "quote" if line.startswith("“") else "line")
 
@@ -737,7 +753,7 @@ def _timeline(events: list[dict[str, Any]]) -> Iterator[Flowable]:
 def _how_to(cover: Cover, proved: Proved) -> Iterator[Flowable]:
     yield PageBreak()
     yield _paragraph("How to verify", "heading")
-    yield from _set_out(HOW_TO)
+    yield from _set_out(f"{HOW_TO}\n{PRINTED}")
     yield _paragraph("What a proof shows, and what it does not", "heading")
     yield from _set_out(SHOWS)
     yield _paragraph("What is not proved", "heading")

@@ -440,7 +440,8 @@ def _is_news(entry: Entry) -> bool:
 
 def _of_entry(entry: Entry, life: Life) -> Event:
     act = ACTS.get(entry.verb, f"did: {entry.verb}")
-    facts = ", ".join(f"{name} {value}" for name, value in sorted(entry.facts.items()))
+    plain = {name: fact for name, fact in entry.facts.items() if isinstance(fact, str | int)}
+    facts = ", ".join(f"{name} {fact}" for name, fact in sorted(plain.items()))
     return Event(
         entry.at,
         "act",

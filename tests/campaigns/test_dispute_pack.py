@@ -235,6 +235,16 @@ def test_what_is_not_sealed_yet_is_named_and_hinders_nothing(life, make):
     assert f"Notsealedyet:{len(waiting)}" in even(paper(files)[0])
 
 
+@sealed
+def test_what_the_trail_does_not_tell_of_is_named(life, make):
+    Attempt.objects.filter(number=1).update(claim="0" * 32)
+    checkpoints.seal(at=LATER)
+    files = make(life)
+    untold = as_json(files, "pack.json")["without_an_entry"]
+    assert len(untold) == 5
+    assert all(even(name) in even(files["README.txt"].decode()) for name in untold)
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_decisions_of_a_claim_are_had_again_in_the_order_they_were_told(
     people, launched, count
@@ -414,12 +424,6 @@ def test_any_script_prints_or_is_named(person, sender, make, written, printed):
     someone = person()
     write(written)
     assert even(f"“{printed}”") in even("".join(paper(make(someone))))
-
-
-def test_a_word_without_an_end_stays_on_the_page(person, sender, make):
-    someone = person()
-    write("你" * 60)
-    assert even("".join(paper(make(someone)))).count("[U+4F60]") == 60
 
 
 # --- the act -----------------------------------------------------------------------------------
