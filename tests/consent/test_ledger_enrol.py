@@ -18,6 +18,11 @@ from consent.models import Area, Consent, Method, Notice, Purpose, Subscriber, S
 from tests.consent.conftest import ADA, BOB, Draft, Enrolling, Permitted, Restore, Withdraw
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+# Other workers of this test run have databases of their own on the same server.
+WAITING = """
+    SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE NOT granted AND datname = current_database()
+"""
 
 
 def lifted(at: datetime) -> None:
@@ -328,7 +333,7 @@ def test_an_opt_in_and_a_stop_of_someone_whose_time_is_over_do_not_lock_each_oth
 def _wait_until_someone_waits() -> None:
     for _time in range(200):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            cursor.execute(WAITING)
             if cursor.fetchone()[0]:
                 return
         Event().wait(0.05)
