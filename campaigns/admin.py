@@ -22,7 +22,7 @@ from campaigns.models import Attempt, Campaign, Message, Receipt, Reply, Sender
 from campaigns.text import measure
 from campaigns.timeline import Event
 from config.encryption.ring import CannotDecrypt
-from consent.admin.people import ConsentInline, SubscriberAdmin
+from consent.admin.people import SubscriberAdmin
 from consent.models import Consent, Subscriber
 
 Status = Campaign.Status
@@ -368,20 +368,12 @@ class ReceiptAdmin(ReadOnly):
 LATEST = 200  # events of a person that are shown before all are asked for
 
 
-class ConsentTable(ConsentInline):
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """With what the name of a notice is made of."""
-        return super().get_queryset(request).select_related("purpose", "notice__purpose")
-
-
 admin.site.unregister(Subscriber)
 
 
 @admin.register(Subscriber)
 class PersonAdmin(SubscriberAdmin):
     """A person's page, with everything that happened and the dispute pack."""
-
-    inlines = [ConsentTable]
 
     def get_urls(self) -> list[URLPattern]:
         pack = self.admin_site.admin_view(self.pack)

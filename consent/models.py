@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
@@ -53,7 +53,9 @@ class Purpose(models.Model):
     code = models.SlugField(unique=True)
     name = models.CharField(max_length=80)
     promise = models.TextField(help_text=_("What will be sent, as the person is told."))
-    frequency = models.PositiveSmallIntegerField(help_text=_("At most so many messages a period."))
+    frequency = models.PositiveSmallIntegerField(
+        validators=[MaxValueValidator(100)], help_text=_("At most so many messages a period.")
+    )
     period = models.CharField(max_length=5, choices=Period)
     languages = models.CharField(
         max_length=60,
@@ -68,13 +70,17 @@ class Purpose(models.Model):
         help_text=_("Words by which people join in a text, besides JOIN: SALE DEALS."),
     )
     least_age = models.PositiveSmallIntegerField(
-        default=0, help_text=_("Years that a person must be old; 0 if the topic needs no age.")
+        default=0,
+        validators=[MaxValueValidator(120)],
+        help_text=_("Years that a person must be old; 0 if the topic needs no age."),
     )
     double_opt_in = models.BooleanField(
         default=True, help_text=_("Nobody is messaged who did not confirm.")
     )
     confirm_within = models.PositiveSmallIntegerField(
-        default=30, help_text=_("Days after which an opt-in that nobody confirmed lapses.")
+        default=30,
+        validators=[MaxValueValidator(365)],
+        help_text=_("Days after which an opt-in that nobody confirmed lapses."),
     )
 
     class Meta:

@@ -13,6 +13,8 @@ from consent import deadlines, ledger
 from consent.models import OptOutRequest, Purpose, StopScope, Suppression
 from consent.numbers import Number
 
+PAST = "Choose a time that has not passed."
+
 
 class AlreadyHonoured(Exception):
     """An opt-out that has taken effect before."""
@@ -90,7 +92,7 @@ def set_scope(
     one STOP ends every topic is law from 2027-01-31 (DA 26-12).
     """
     if effective_from < at:
-        raise ValidationError({"effective_from": "Choose a time that has not passed."})
+        raise ValidationError({"effective_from": PAST})
     row = StopScope(scope=scope, effective_from=effective_from, set_at=at)
     row.full_clean()
     row.save()

@@ -1,6 +1,6 @@
 """Defines what messages are about, and fixes the wordings that people are shown."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -76,7 +76,7 @@ def publish(
 ) -> Notice:
     """Number a wording and fix it for good.
 
-    One that was shown before is kept as it was, to be evidence. One that is to be shown from now
+    One that was shown before today is kept as it was, to be evidence. One that is shown from now
     on must say everything that the law and the carriers want said.
     Raises ValidationError, naming what is missing.
     """
@@ -90,7 +90,7 @@ def publish(
         shown_from=shown_from,
         published_at=at,
     )
-    if shown_from >= at and notice.missing:
+    if notice.missing and not is_past(notice, at):
         raise ValidationError({"wording": lacking(notice)})
     notice.full_clean(exclude=["fingerprint"])
     notice.save()
@@ -108,6 +108,11 @@ def publish(
         },
     )
     return notice
+
+
+def is_past(notice: Notice, at: datetime) -> bool:
+    """Whether a wording was shown a day ago already, so that it can only be told as it was."""
+    return notice.shown_from <= at - timedelta(days=1)
 
 
 def lacking(notice: Notice) -> str:

@@ -65,6 +65,20 @@ class OptOutForm(NumberField, forms.ModelForm):
         return received_at
 
 
+class ScopeForm(forms.ModelForm):
+    """From when on a STOP is answered how."""
+
+    class Meta:
+        model = StopScope
+        fields = ["scope", "effective_from"]
+
+    def clean_effective_from(self) -> datetime:
+        effective_from: datetime = self.cleaned_data["effective_from"]
+        if effective_from < clock.now():
+            raise forms.ValidationError(opt_outs.PAST)
+        return effective_from
+
+
 class HonourForm(NumberField):
     """The number that an opt-out turned out to be about."""
 
@@ -167,6 +181,7 @@ class OptOutRequestAdmin(ReadOnly):
 class StopScopeAdmin(ReadOnly):
     """From which day on a STOP is answered with a question; it stops everything in any case."""
 
+    form = ScopeForm
     list_display = ["effective_from", "scope", "set_at"]
     fields = ["scope", "effective_from"]
     ordering = ["-effective_from"]

@@ -1,6 +1,6 @@
 """The pages of subscribers, their consents and refusals."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 from django import forms
@@ -12,12 +12,13 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from audit import backoffice, clock, trail
 from audit.backoffice import ReadOnly
 from consent import numbers, opt_outs, signup
-from consent.admission import Outcome
+from consent.admission import Fate, Outcome
 from consent.evidence import EvidenceMissing
 from consent.models import Consent, Notice, OptOutRequest, Scan, Subscriber, Suppression
 
@@ -105,9 +106,28 @@ class PaperForm(forms.Form):
 
 class ConsentInline(admin.TabularInline):
     model = Consent
-    fields = ["purpose", "notice", "method", "source", "given_at", "confirmed_at", "withdrawn_at"]
     extra = 0
     can_delete = False
+    readonly_fields = ("scanned",)
+    shown = ("purpose", "notice", "method", "source", "given_at", "confirmed_at", "withdrawn_at")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may_open = request.user.has_perm("consent.open_scan")
+        return [*self.shown, "scanned"] if may_open else self.shown
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With what the rows show; the picture itself stays where it is."""
+        shown = super().get_queryset(request)
+        return shown.select_related("purpose", "notice__purpose", "scan", "subscriber").defer(
+            "scan__content"
+        )
+
+    @admin.display(description=_("signed form"))
+    def scanned(self, consent: Consent) -> str:
+        if not hasattr(consent, "scan") or not consent.subscriber.number:
+            return "–"
+        address = reverse("admin:consent_subscriber_scan", args=[consent.scan.pk])
+        return format_html('<a href="{}">{}</a>', address, _("open the scan"))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -186,23 +206,21 @@ class SubscriberAdmin(ReadOnly):
         if form.is_valid():
             outcome = self._sign_up(request, form)
             if outcome:
+                kept = outcome.fate in (Fate.ACCEPTED, Fate.MERGED)
                 told = outcome.reason or _("The opt-in is on record, and its confirmation is due.")
-                self.message_user(request, told, messages.SUCCESS)
+                self.message_user(request, told, messages.SUCCESS if kept else messages.WARNING)
                 return HttpResponseRedirect(reverse("admin:consent_subscriber_paper"))
         return self._page(request, "paper.html", form=form, title=_("Type in a signed form"))
 
     def _sign_up(self, request: HttpRequest, form: PaperForm) -> Outcome | None:
         told, at = form.cleaned_data, clock.now()
-        noon = datetime.combine(told["given_on"], time(12), tzinfo=timezone.get_current_timezone())
         try:
             return signup.sign_up_on_paper(
                 scan=told["scan"],
                 number=form.parsed,
                 notice=told["notice"],
                 source=told["place"],
-                given_at=min(noon, at)
-                if noon.date() == at.astimezone(noon.tzinfo).date()
-                else noon,
+                given_at=_signed_at(told["given_on"], shown_from=told["notice"].shown_from, at=at),
                 region=told["state"].upper(),
                 first_name=told["first_name"],
                 by=backoffice.acting(request),
@@ -220,9 +238,11 @@ class SubscriberAdmin(ReadOnly):
         if not request.user.has_perm("consent.open_scan"):
             raise PermissionDenied
         scan = get_object_or_404(Scan.objects.select_related("consent"), pk=pk)
+        if not scan.content:
+            raise Http404  # erased with its person
         subject = f"subscriber:{scan.consent.subscriber_id}" if scan.consent else f"scan:{scan.pk}"
         backoffice.tell(request, "scan.opened", subject, scan=scan.fingerprint)
-        answer = HttpResponse((scan.content or "").encode("latin-1"), content_type=scan.kind)
+        answer = HttpResponse(scan.content.encode("latin-1"), content_type=scan.kind)
         ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[scan.kind]
         answer["Content-Disposition"] = f'attachment; filename="form-{scan.pk}.{ending}"'
         answer["Cache-Control"] = "no-store"
@@ -253,6 +273,14 @@ class SubscriberAdmin(ReadOnly):
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
         frame = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/consent/subscriber/{template}", frame)
+
+
+def _signed_at(day: date, *, shown_from: datetime, at: datetime) -> datetime:
+    """An instant of that day: a form tells no hour, but the wording on it was shown by then."""
+    signed_at = datetime.combine(day, time(12), tzinfo=timezone.get_current_timezone())
+    if timezone.localdate(shown_from) == day:
+        signed_at = max(signed_at, shown_from)
+    return min(signed_at, at) if timezone.localdate(at) == day else signed_at
 
 
 def _sought(*, country: str, sought: str) -> Subscriber | None:

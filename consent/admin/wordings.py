@@ -85,21 +85,14 @@ class NoticeForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if not self.errors:
-            self._refuse_known(cleaned)
-            self._refuse_incomplete(Notice(**cleaned))
+            self._refuse(Notice(**cleaned))
         return cleaned
 
-    def _refuse_known(self, cleaned: dict[str, Any]) -> None:
-        known = Notice.objects.filter(
-            purpose=cleaned["purpose"],
-            channel=cleaned["channel"],
-            fingerprint=fingerprint(cleaned["wording"]),
-        )
-        if known.exists():
+    def _refuse(self, notice: Notice) -> None:
+        same = {"channel": notice.channel, "fingerprint": fingerprint(notice.wording)}
+        if notice.purpose.notices.filter(**same).exists():
             self.add_error("wording", _("This wording is on record already for this purpose."))
-
-    def _refuse_incomplete(self, notice: Notice) -> None:
-        if notice.shown_from >= clock.now() and notice.missing:
+        elif notice.missing and not purposes.is_past(notice, clock.now()):
             self.add_error("wording", purposes.lacking(notice))
 
 
