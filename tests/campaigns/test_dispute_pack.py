@@ -426,6 +426,14 @@ def test_any_script_prints_or_is_named(person, sender, make, written, printed):
     assert even(f"“{printed}”") in even("".join(paper(make(someone))))
 
 
+def test_a_word_without_an_end_stays_on_the_page(person, sender, make):
+    someone = person()
+    write("你" * 60)
+    printed = "".join(paper(make(someone)))
+    assert "[U+4F60]" * 60 in even(printed)
+    assert max(map(len, printed.splitlines())) < 120  # as many signs as a line holds
+
+
 # --- the act -----------------------------------------------------------------------------------
 
 
