@@ -141,7 +141,7 @@ def publish(purpose: Purpose, wording: str, **more: Any) -> Notice:
 
 
 def test_a_wording_that_leaves_something_out_is_not_shown(client: Client, purpose: Purpose) -> None:
-    publish(purpose, WORDINGS["before_2025"])
+    publish(purpose, WORDINGS["before_2025"], shown_from=AT - timedelta(days=2))
     assert client.get(PAGE).status_code == 404
     assert post(client, **TICKED).status_code == 404
     assert not Consent.objects.exists()
@@ -150,7 +150,8 @@ def test_a_wording_that_leaves_something_out_is_not_shown(client: Client, purpos
 def test_a_wording_that_leaves_out_what_only_carriers_want_is_not_shown(
     client: Client, purpose: Purpose
 ) -> None:
-    publish(purpose, WORDINGS["current"].replace("Reply HELP for help, ", ""))
+    without_help = WORDINGS["current"].replace("Reply HELP for help, ", "")
+    publish(purpose, without_help, shown_from=AT - timedelta(days=2))
     assert client.get(PAGE).status_code == 404
 
 
