@@ -25,7 +25,7 @@ from audit.models import Detail
 from campaigns import dispatch, senders
 from campaigns.models import Approval, Attempt, Campaign, Message, Opening, Receipt, Reply
 from config.encryption.fields import EncryptedText
-from consent import ledger, lists, opt_outs, purposes, signup
+from consent import integrations, ledger, lists, opt_outs, purposes, signup
 from consent.models import (
     ImportRow,
     ListImport,
@@ -376,15 +376,19 @@ def _root_of(template: Path) -> str:
 
 # --- verbs -------------------------------------------------------------------------------------
 
-VERBS = [dispatch, ledger, lists, operators, opt_outs, purposes, senders, signup]
+VERBS = [dispatch, integrations, ledger, lists, operators, opt_outs, purposes, senders, signup]
 NO_VERB = {
     "dispatch.findings": "asks, and changes nothing",
     "dispatch.keep_time": "the clock is its actor: each step names the worker",
+    "integrations.by_key": "asks, and changes nothing",
+    "integrations.fingerprint_of": "arithmetic",
+    "integrations.once": "keeps an answer; the act it does is the caller's",
     "ledger.confirmations": "asks, and changes nothing",
     "ledger.hold": "locks, and changes nothing",
     "ledger.root_of": "arithmetic",
     "lists.step": "the last line of a verb, which tells of it",
     "lists.tell": "the last line of a verb",
+    "purposes.is_past": "asks, and changes nothing",
     "purposes.lacking": "asks, and changes nothing",
     "purposes.require_free": "asks, and changes nothing",
     "operators.draft_authenticator": "counts for nothing until it is confirmed",
