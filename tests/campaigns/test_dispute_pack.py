@@ -16,8 +16,9 @@ from django.db import transaction
 
 from audit import checkpoints, roles
 from audit.models import Entry
-from audit.proofs import NotAsSealed
+from audit.proofs import NotAsSealed, of_batches
 from campaigns import dispute, erasure, fence, timeline
+from campaigns.dispute.proved import _batches_of_attempts
 from campaigns.models import Attempt
 from consent import ledger, signup
 from consent.models import Notice, Subscriber
@@ -255,8 +256,8 @@ def test_the_decisions_of_a_claim_are_had_again_in_the_order_they_were_told(
     entry = Entry.objects.get(verb="messages.allowed")
     claim = attempts[0].claim
     assert fence.leaves_of([claim]) == {claim: [fence._leaf(one) for one in attempts]}
-    [batch] = dispute._batches_of_attempts(timeline.life_of(attempts[0].message.subscriber))
-    dispute.proofs.of_batches([batch])  # raises unless the root is the one that was told
+    [batch] = _batches_of_attempts(timeline.life_of(attempts[0].message.subscriber))
+    of_batches([batch])  # raises unless the root is the one that was told
     assert (batch.entry, batch.wanted, len(batch.leaves)) == (entry.uid, [0], count)
 
 

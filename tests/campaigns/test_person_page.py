@@ -10,7 +10,8 @@ import pytest
 
 from audit import roles
 from audit.models import Entry
-from campaigns import admin, dispute, timeline
+from campaigns import dispute, timeline
+from campaigns.admin import people
 from campaigns.models import Reply
 from consent.models import Subscriber
 from tests.campaigns.conftest import NEW_YORK, queries, withdraw, write
@@ -106,7 +107,7 @@ def test_an_event_leads_to_its_page_for_those_who_may_see_that(signed_in, life, 
 
 
 def test_only_the_latest_are_shown_until_all_are_asked_for(signed_in, life, monkeypatch):
-    monkeypatch.setattr(admin, "LATEST", 5)
+    monkeypatch.setattr(people, "LATEST", 5)
     browser, count = signed_in(roles.AUDITOR), len(timeline.of(life))
     page = read(browser, page_of(life))
     assert len(titles(page)) == 5
