@@ -23,7 +23,7 @@ UNLABELLED = """() => {
     const says = label => label.innerText.trim() || label.querySelector('img')?.alt;
     return [...document.querySelectorAll('input, select, textarea')]
         .filter(field => !['hidden', 'submit', 'button', 'image'].includes(field.type))
-        .filter(field => field.getClientRects().length)
+        .filter(field => field.checkVisibility())
         .filter(field => ![...field.labels].some(says))
         .filter(field => !field.ariaLabel && !field.getAttribute('aria-labelledby'))
         .map(field => field.name || field.id || field.outerHTML);
