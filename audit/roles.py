@@ -45,6 +45,7 @@ ROLES: dict[str, frozenset[str]] = {
         SUBSCRIBERS
         | {"consent.add_listimport", "consent.take_listimport", "consent.withdraw_subscriber"}
         | {"consent.add_consent", "consent.open_scan", "campaigns.judge_reply"}
+        | {"consent.view_label", "consent.give_label"}
     ),
     CAMPAIGN_AUTHOR: frozenset(
         CAMPAIGNS
@@ -59,7 +60,8 @@ ROLES: dict[str, frozenset[str]] = {
         | {"consent.withdraw_subscriber", "consent.add_purpose", "consent.add_notice"}
         | {"consent.add_stopscope", "consent.open_scan", "campaigns.judge_reply"}
         | {"consent.erase_subscriber"}
-        | {"campaigns.pack_dispute"}
+        | {"campaigns.pack_dispute", "campaigns.override_campaign"}
+        | _view("campaigns.campaign", "campaigns.message", "campaigns.sender")
     ),
     AUDITOR: frozenset(
         SUBSCRIBERS

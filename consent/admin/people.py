@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import backoffice, clock, trail
 from audit.backoffice import ReadOnly
 from consent import numbers, opt_outs, signup
+from consent.admin.labels import WithLabels
 from consent.admission import Fate, Outcome
 from consent.evidence import EvidenceMissing
 from consent.models import Consent, Notice, OptOutRequest, Scan, Subscriber, Suppression
@@ -137,10 +138,13 @@ class ConsentInline(admin.TabularInline):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(ReadOnly):
+class SubscriberAdmin(WithLabels):
     list_display = ["pseudonym", "masked_number", "country", "states", "language", "standing"]
-    list_filter = ["area__country", "language"]
-    fields = ["pseudonym", "masked_number", "country", "states", "zones", "language", "standing"]
+    list_filter = ["area__country", "language", "labels"]
+    fields = [
+        *("pseudonym", "masked_number", "country", "states", "zones", "language", "labelled"),
+        "standing",
+    ]
     inlines = [ConsentInline]
     ordering = ["pseudonym"]
     list_select_related = ["area"]
@@ -167,6 +171,10 @@ class SubscriberAdmin(ReadOnly):
     @admin.display(description=_("may be messaged for"))
     def standing(self, person: Any) -> str:
         return ", ".join(consent.purpose.name for consent in person.permitting) or "–"
+
+    @admin.display(description=_("labels"))
+    def labelled(self, person: Subscriber) -> str:
+        return ", ".join(label.name for label in person.labels.order_by("name")) or "–"
 
     @admin.display(description=_("number"))
     def masked_number(self, person: Subscriber) -> str:

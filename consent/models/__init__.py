@@ -2,7 +2,15 @@
 
 from consent.models.integrations import Allowance, ApiCall, Integration
 from consent.models.lists import ImportRow, ListImport, ListPart, ListShare, SharePiece
-from consent.models.people import Area, Consent, ConsentQuerySet, Scan, Subscriber, new_pseudonym
+from consent.models.people import (
+    Area,
+    Consent,
+    ConsentQuerySet,
+    Label,
+    Scan,
+    Subscriber,
+    new_pseudonym,
+)
 from consent.models.refusals import OptOutRequest, StopScope, Suppression, SuppressionQuerySet
 from consent.models.wordings import Method, Notice, Purpose
 
@@ -14,6 +22,7 @@ __all__ = [
     "ConsentQuerySet",
     "ImportRow",
     "Integration",
+    "Label",
     "ListImport",
     "ListPart",
     "ListShare",

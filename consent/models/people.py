@@ -61,6 +61,18 @@ class Area(models.Model):
         return tuple(self.zones.split())
 
 
+class Label(models.Model):
+    """A word of the business for some people, such as “regulars”; it names a group, nobody."""
+
+    name = models.CharField(max_length=40, unique=True)
+
+    class Meta:
+        permissions = [("give_label", "Can define a label, give it to people and take it")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SubscriberQuerySet(models.QuerySet["Subscriber"]):
     def with_number(self, e164: str) -> Self:
         return self.filter(number_index=blind_index.of(e164))
@@ -85,6 +97,7 @@ class Subscriber(models.Model):
     area = models.ForeignKey(Area, on_delete=models.PROTECT, db_index=False)
     language = models.CharField(max_length=8)
     first_name = EncryptedText(blank=True)
+    labels = models.ManyToManyField(Label, blank=True, related_name="people")
 
     objects: ClassVar[SubscriberQuerySet] = SubscriberQuerySet.as_manager()  # type: ignore[assignment]
 

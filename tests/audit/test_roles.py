@@ -48,6 +48,7 @@ MAY = {
     "campaigns.halt_campaign": {CAMPAIGN_APPROVER},
     "campaigns.judge_reply": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER},
     "campaigns.launch_campaign": {CAMPAIGN_APPROVER},
+    "campaigns.override_campaign": {PRIVACY_OFFICER},
     "campaigns.pack_dispute": {PRIVACY_OFFICER, AUDITOR},
     "campaigns.verify_sender": {ADMINISTRATOR},
     "consent.add_consent": {SUBSCRIBER_MANAGER},
@@ -57,6 +58,7 @@ MAY = {
     "consent.add_purpose": {PRIVACY_OFFICER},
     "consent.add_stopscope": {PRIVACY_OFFICER},
     "consent.erase_subscriber": {PRIVACY_OFFICER},
+    "consent.give_label": {SUBSCRIBER_MANAGER},
     "consent.open_scan": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER, AUDITOR},
     "consent.revoke_integration": {ADMINISTRATOR},
     "consent.take_listimport": {SUBSCRIBER_MANAGER},
@@ -65,11 +67,11 @@ MAY = {
 }
 SEES = {
     SUBSCRIBER_MANAGER: "subscriber suppression purpose notice listimport reply optoutrequest "
-    "stopscope",
+    "stopscope label",
     CAMPAIGN_AUTHOR: "campaign message sender purpose notice",
     CAMPAIGN_APPROVER: "campaign message sender purpose notice",
     PRIVACY_OFFICER: "subscriber suppression purpose notice listimport reply optoutrequest "
-    "stopscope entry checkpoint",
+    "stopscope entry checkpoint campaign message sender",
     AUDITOR: "subscriber suppression purpose notice listimport reply optoutrequest stopscope "
     "campaign message sender receipt entry checkpoint operator integration",
     ADMINISTRATOR: "operator sender purpose notice integration",
