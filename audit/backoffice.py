@@ -12,11 +12,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from audit import clock, trail
+from audit import clock, signing_in, trail
+from audit.forms import CodeForm
 from audit.models import Operator
 
 # What the stock filters and the date bar build addresses from.
 PLAIN_LOOKUPS = ("exact", "isnull", "gte", "lt", "year", "month", "day", "id__exact")
+
+
+WRONG_CODE = _(
+    "This code does not fit, was used already, or you have tried too often. Wait for the next one."
+)
 
 
 class ReadOnly(ModelAdmin):
@@ -73,6 +79,25 @@ def acting(request: HttpRequest) -> Operator:
     """The operator behind a request; the site lets nobody else through."""
     assert isinstance(request.user, Operator)
     return request.user
+
+
+def ask_code(page: ModelAdmin, request: HttpRequest, *, title: Any) -> HttpResponse | None:
+    """The page that asks for a code before an act of weight; None if one was given just now.
+
+    It is posted to the address of the act itself, which goes on from there.
+    """
+    form = CodeForm(request.POST if "code" in request.POST else None)
+    if form.is_valid():
+        if signing_in.check_code(operator=acting(request), at=clock.now(), **form.cleaned_data):
+            signing_in.remember_code(request)
+        else:
+            form.add_error("code", WRONG_CODE)
+    if signing_in.is_fresh(request):
+        return None
+    frame = {**page.admin_site.each_context(request), "opts": page.opts}
+    return TemplateResponse(
+        request, "admin/code_once_more.html", {**frame, "form": form, "title": title}
+    )
 
 
 def attempt(

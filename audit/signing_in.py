@@ -12,6 +12,8 @@ from audit.models import Authenticator, Operator
 
 HALF = "half_signed_in"
 HALF_LASTS = timedelta(minutes=10)
+CODE_AT = "code_given_at"
+FRESH = timedelta(minutes=5)
 
 
 class Refused(Exception):
@@ -62,6 +64,17 @@ def _tell(verb: str, operator: Operator, at: datetime) -> None:
 @transaction.atomic
 def tell_signed_in(operator: Operator, at: datetime) -> None:
     trail.record(verb="operator.signed_in", subject=f"operator:{operator.pk}", by=operator, at=at)
+
+
+def remember_code(request: HttpRequest) -> None:
+    """Keep in the session that a right code was given now."""
+    request.session[CODE_AT] = timezone.now().timestamp()
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether a right code was given in this session within FRESH, by the real clock."""
+    age = timezone.now().timestamp() - request.session.get(CODE_AT, 0)
+    return bool(0 <= age <= FRESH.total_seconds())
 
 
 def remember_half(request: HttpRequest, operator: Operator) -> None:

@@ -23,9 +23,6 @@ from audit.forms import CodeForm, PasswordForm
 from audit.models import Authenticator, Operator
 
 NEXT = "next"
-WRONG_CODE = _(
-    "This code does not fit, was used already, or you have tried too often. Wait for the next one."
-)
 
 
 def _safe_next(request: HttpRequest) -> str:
@@ -84,7 +81,7 @@ def code(request: HttpRequest, operator: Operator) -> HttpResponse:
         device = signing_in.check_code(operator=operator, at=clock.now(), **form.cleaned_data)
         if device:
             return _let_in(request, operator, device)
-        form.add_error("code", WRONG_CODE)
+        form.add_error("code", backoffice.WRONG_CODE)
     return render(request, "sign_in/code.html", {"form": form})
 
 
@@ -104,7 +101,7 @@ def enrol(request: HttpRequest, operator: Operator) -> HttpResponse:
         if device:
             operators.confirm_authenticator(authenticator=device, by=operator, at=clock.now())
             return _let_in(request, operator, device)
-        form.add_error("code", WRONG_CODE)
+        form.add_error("code", backoffice.WRONG_CODE)
     return render(request, "sign_in/enrol.html", {"form": form, **_shown(operator, drafted)})
 
 
@@ -122,6 +119,7 @@ def _let_in(request: HttpRequest, operator: Operator, device: Authenticator) -> 
     request.session.flush()
     auth.login(request, operator, backend=settings.AUTHENTICATION_BACKENDS[0])
     django_otp.login(request, device)
+    signing_in.remember_code(request)
     signing_in.tell_signed_in(operator, clock.now())
     return HttpResponseRedirect(wanted)
 
