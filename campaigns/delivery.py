@@ -118,7 +118,7 @@ def _outgoing(attempt: Attempt) -> Outgoing:
         return Outgoing(
             to=_number(message),
             sender=_sender(message).address,
-            body=_body(message),
+            body=_body(attempt),
             attempt=attempt.pk.hex,
             valid_for=_window_end(attempt) - attempt.at,
         )
@@ -133,10 +133,13 @@ def _number(message: Message) -> str:
     return message.reply.number
 
 
-def _body(message: Message) -> str:
+def _body(attempt: Attempt) -> str:
+    """The text that the fence let pass, filled in for this person."""
+    message = attempt.message
     if message.campaign is None or message.subscriber is None:
         return answers.with_links(message.body)
-    return text.render(message.campaign.text, {"first_name": message.subscriber.first_name})
+    template = message.campaign.text_in(attempt.decision["text_in"])
+    return text.render(template, {"first_name": message.subscriber.first_name})
 
 
 def _window_end(attempt: Attempt) -> datetime:

@@ -4,26 +4,26 @@ Every step is a conditional change of one row, so that of two operators who pres
 told that the campaign has moved on.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import transaction
+from django.utils.translation import gettext as _
 
 from audit import trail
 from audit.models import Operator
 from audit.trail import Actor
-from campaigns import quiet_hours, text
-from campaigns.models import Approval, Campaign, Message, Opening, Sender
-from consent.models import Area, Consent, Purpose
+from campaigns import enrolment, preflight, text
+from campaigns.audience import EVERYONE, Audience
+from campaigns.models import Approval, Campaign, Message, Override, Sender
+from consent.models import Purpose
 
 Status = Campaign.Status
 TOO_LATE = timedelta(hours=1)
-
-NO_OPENING = "There is no permitted hour before the deadline."
+# By how much an audience may have grown between the check and the launch: a tenth, or so many.
+GROWTH, NEWCOMERS = 1.1, 100
 
 
 class StepRefused(Exception):
@@ -41,8 +41,15 @@ def draft(
     deadline: datetime,
     by: Operator,
     at: datetime,
+    audience: Audience = EVERYONE,
+    translations: Mapping[str, str] | None = None,
+    trial: bool = False,
+    segment_limit: int | None = None,
 ) -> Campaign:
-    """A new campaign. Raises ValidationError for fields that do not fit together."""
+    """A new campaign; `translations` are its text by language, `segment_limit` is for all of it.
+
+    Raises ValidationError for fields that do not fit together.
+    """
     campaign = Campaign(
         name=name,
         purpose=purpose,
@@ -50,6 +57,10 @@ def draft(
         text=text,
         starts_at=starts_at,
         deadline=deadline,
+        audience=audience.as_json(),
+        translations=dict(translations or {}),
+        trial=trial,
+        segment_limit=segment_limit,
         author=by,
         edited_by=by,
         edited_at=at,
@@ -73,36 +84,47 @@ def edit(*, campaign: Campaign, by: Operator, at: datetime, **changes: Any) -> N
     if campaign.status not in Campaign.EDITABLE:
         raise StepRefused("This campaign has been launched and cannot be changed any more.")
     for name, value in changes.items():
-        setattr(campaign, name, value)
+        setattr(campaign, name, value.as_json() if isinstance(value, Audience) else value)
     campaign.status, campaign.edited_by, campaign.edited_at = Status.DRAFT, by, at
+    campaign.counted = campaign.most_segments = None
     campaign.full_clean()
     campaign.save()
     _tell("campaign.edited", campaign, by, at, fields=sorted(changes))
 
 
-def findings(campaign: Campaign) -> list[str]:
-    """What must be mended before this campaign can be approved, in words."""
-    found = []
-    try:
-        text.render(campaign.text, {"first_name": "A"})
-    except (text.UnknownField, text.UnresolvedField) as fault:
-        found.append(str(fault))
-    if settings.BUSINESS_NAME.casefold() not in campaign.text.casefold():
-        found.append(f"The text does not name the business ({settings.BUSINESS_NAME}).")
-    if "STOP" not in campaign.text:
-        found.append("The text does not say how to stop messages (Reply STOP to cancel).")
-    if campaign.sender.verified_at is None:
-        found.append("The sender has not been verified.")
-    return found
+@transaction.atomic
+def check(*, campaign: Campaign, by: Actor, at: datetime) -> None:
+    """Have a draft checked, and its audience counted: that count is what gets approved.
+
+    Raises ValidationError with every finding, StepRefused.
+    """
+    _lock(campaign)
+    if found := preflight.in_the_way(campaign):
+        raise ValidationError(found)
+    campaign.counted = enrolment.foresee(campaign, at).messaged
+    campaign.most_segments = max(_worst(one, campaign, at) for one in campaign.texts)
+    segments = campaign.counted * campaign.most_segments
+    if campaign.segment_limit is not None and segments > campaign.segment_limit:
+        raise ValidationError(_too_costly(campaign, segments))
+    campaign.save(update_fields=["counted", "most_segments"])
+    _step(campaign, Status.CHECKED, by=by, at=at, stamp="checked_at")
 
 
 @transaction.atomic
-def check(*, campaign: Campaign, by: Actor, at: datetime) -> None:
-    """Have a draft checked. Raises ValidationError with every finding."""
+def override(*, campaign: Campaign, code: str, reason: str, by: Operator, at: datetime) -> None:
+    """A privacy officer's word that what a list of words found here is none of it.
+
+    It holds for these texts only; `reason` is kept, encrypted, in the trail. Raises StepRefused.
+    """
     _lock(campaign)
-    if found := findings(campaign):
-        raise ValidationError(found)
-    _step(campaign, Status.CHECKED, by=by, at=at, stamp="checked_at")
+    found = {remark.finding.code for remark in preflight.remarks(campaign) if remark.blocks}
+    may = {one.finding.code for one in preflight.remarks(campaign) if one.finding.overridable}
+    if code not in found & may:
+        raise StepRefused("There is nothing of this kind in the text that can be overridden.")
+    Override.objects.create(
+        campaign=campaign, code=code, texts=preflight.texts_hash(campaign), by=by, at=at
+    )
+    _tell("campaign.overridden", campaign, by, at, detail=reason, code=code)
 
 
 @transaction.atomic
@@ -111,7 +133,7 @@ def approve(*, campaign: Campaign, by: Operator, at: datetime) -> None:
     _lock(campaign)
     if by.pk in campaign.writers():
         raise StepRefused("A campaign is approved by someone who did not write or edit it.")
-    _require(campaign, Status.APPROVED)
+    _require(campaign, Status.APPROVED, after={Status.CHECKED})
     Approval.objects.get_or_create(
         campaign=campaign, by=by, content_hash=campaign.content_hash, defaults={"at": at}
     )
@@ -139,65 +161,60 @@ def launch(*, campaign: Campaign, by: Actor, at: datetime) -> int:
     if at < campaign.starts_at:
         raise StepRefused("This campaign has not reached its start; schedule it instead.")
     _step(campaign, Status.SENDING, by=by, at=at, stamp="launched_at")
-    audience = Consent.objects.permitting(at).filter(purpose=campaign.purpose_id)
-    _open_areas(campaign, audience, at)
-    enrolled = _enrol(campaign, audience)
-    _tell("campaign.enrolled", campaign, by, at, messages=enrolled)
+    enrolment.enrol(campaign, at)
+    counts = campaign.counts()
+    _refuse_more_than_approved(campaign, counts.get(Message.Status.WAITING, 0))
+    enrolled = sum(counts.values())
+    told: dict[str, Any] = {"messages": enrolled, **counts}
+    _tell("campaign.enrolled", campaign, by, at, **told)
     return enrolled
 
 
-def _open_areas(campaign: Campaign, audience: QuerySet[Consent], at: datetime) -> None:
-    book = quiet_hours.load()
-    areas = Area.objects.filter(pk__in=audience.values("subscriber__area"))
-    Opening.objects.bulk_create(
-        _opening(campaign, area, book, at) for area in areas.order_by("pk").iterator()
+def _worst(template: str, campaign: Campaign, at: datetime) -> int:
+    """Segments of a text at its longest, with the names of those whom it would reach."""
+    if not text.fields_of(template):
+        return text.measure(template).segments
+    return text.worst_case(template, enrolment.names(campaign, at)).measure.segments
+
+
+def _refuse_more_than_approved(campaign: Campaign, enrolled: int) -> None:
+    """An approval is for so many people; a few may have joined since, a crowd may not."""
+    counted = campaign.counted or 0
+    if enrolled > max(counted * GROWTH, counted + NEWCOMERS):
+        raise StepRefused(
+            f"The audience has grown from {counted} to {enrolled} since the campaign was checked. "
+            "Have it checked and approved again."
+        )
+    segments = enrolled * (campaign.most_segments or 1)
+    if campaign.segment_limit is not None and segments > campaign.segment_limit:
+        raise StepRefused(_too_costly(campaign, segments))
+
+
+def _too_costly(campaign: Campaign, segments: int) -> str:
+    return (
+        f"This would take up to {segments} segments; the limit of the campaign is "
+        f"{campaign.segment_limit}."
     )
 
 
-def _opening(campaign: Campaign, area: Area, book: quiet_hours.Rulebook, at: datetime) -> Opening:
-    window = quiet_hours.window(
-        book,
+@transaction.atomic
+def clone(*, campaign: Campaign, by: Operator, at: datetime) -> Campaign:
+    """A new draft with the same text and audience, to start a week from now for as long."""
+    starts_at = at + timedelta(days=7)
+    return draft(
+        name=f"{campaign.name} ({_('copy')})"[:80],
+        purpose=campaign.purpose,
+        sender=campaign.sender,
+        text=campaign.text,
+        starts_at=starts_at,
+        deadline=starts_at + (campaign.deadline - campaign.starts_at),
+        audience=Audience.of(campaign.audience),
+        translations=campaign.translations,
+        trial=campaign.trial,
+        segment_limit=campaign.segment_limit,
+        by=by,
         at=at,
-        country=area.country,
-        states=area.candidate_states,
-        zones=area.candidate_zones,
     )
-    return Opening(
-        campaign=campaign,
-        area=area,
-        due_at=window.next_opening,
-        decision={
-            "at": trail.instant(at),
-            "rulebook": book.version,
-            "rules": list(window.rules),
-            "zones": list(window.zones),
-            "reasons": list(window.reasons),
-        },
-    )
-
-
-ENROL = """
-INSERT INTO campaigns_message
-    (campaign_id, subscriber_id, consent_id, opening_id, due_at, not_after, status, reason, body,
-    tries)
-SELECT %s, permitted.subscriber_id, permitted.id, opening.id, opening.due_at, %s,
-    CASE WHEN opening.due_at < %s THEN 'waiting' ELSE 'blocked' END,
-    CASE WHEN opening.due_at < %s THEN '' ELSE %s END, '', 0
-FROM ({permitted}) permitted
-JOIN consent_subscriber subscriber ON subscriber.id = permitted.subscriber_id
-JOIN campaigns_opening opening
-    ON opening.area_id = subscriber.area_id AND opening.campaign_id = %s
-"""
-
-
-def _enrol(campaign: Campaign, audience: QuerySet[Consent]) -> int:
-    """One statement, whatever the size of the audience."""
-    permitted, params = audience.order_by().values("id", "subscriber_id").query.sql_with_params()
-    deadline = connection.ops.adapt_datetimefield_value(campaign.deadline)
-    before = [campaign.pk, deadline, deadline, deadline, NO_OPENING]
-    with connection.cursor() as cursor:
-        cursor.execute(ENROL.format(permitted=permitted), [*before, *params, campaign.pk])
-        return int(cursor.rowcount)
 
 
 @transaction.atomic
@@ -255,6 +272,7 @@ def _hold(campaign: Campaign, at: datetime, *, reason: str) -> None:
     """Back to approved, for a person to decide; does nothing if someone has decided already."""
     _lock(campaign)
     if campaign.status == Status.SCHEDULED:
+        _require(campaign, Status.APPROVED)
         _set(campaign, Status.APPROVED)
         _tell("campaign.held", campaign, "worker", at, reason=reason)
 
@@ -302,6 +320,8 @@ def _step(
     _tell(f"campaign.{status}", campaign, by, at, **facts)
 
 
-def _tell(verb: str, campaign: Campaign, by: Actor, at: datetime, **facts: Any) -> None:
-    told = {"content": campaign.content_hash, **facts}
-    trail.record(verb=verb, subject=f"campaign:{campaign.pk}", by=by, at=at, facts=told)
+def _tell(
+    verb: str, campaign: Campaign, by: Actor, at: datetime, *, detail: str = "", **facts: Any
+) -> None:
+    told, subject = {"content": campaign.content_hash, **facts}, f"campaign:{campaign.pk}"
+    trail.record(verb=verb, subject=subject, by=by, at=at, facts=told, detail=detail)

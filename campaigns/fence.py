@@ -30,6 +30,7 @@ TOO_LATE = "Its time was over before it could be sent."
 CAP_OF_DAY = "The daily limit of messages to this person was reached."
 CAP_OF_PURPOSE = "The promised frequency was reached."
 NOT_TO_BE_CONFIRMED = "There is nothing left to confirm: withdrawn, refused or lapsed."
+CAP_OF_BUSINESS = "The daily limit of our own messages to one person was reached."
 SENDER = "The sender is not verified, or may not be used in that country."
 OUTSIDE_WINDOW = "Outside the permitted hours."
 
@@ -222,6 +223,8 @@ def _verdict_on_caps(
 ) -> Verdict:
     if window.daily_cap is not None and facts.of_day[person.pk] >= window.daily_cap:
         return Verdict(Status.BLOCKED, CAP_OF_DAY)
+    if facts.of_day[person.pk] >= settings.BUSINESS_DAILY_CAP:
+        return Verdict(Status.BLOCKED, CAP_OF_BUSINESS)
     if facts.of_purpose[person.pk, purpose.pk] >= purpose.frequency:
         return Verdict(Status.BLOCKED, CAP_OF_PURPOSE)
     facts.of_day[person.pk] += 1
@@ -324,6 +327,7 @@ def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     return {
         "allowed_by": "consent",
         "consent": str(message.consent_id),
+        "text_in": message.campaign.version_for(person.language),
         **_told_of(window),
         "of_day": facts.of_day[person.pk],
         "of_purpose": facts.of_purpose[person.pk, purpose.pk],

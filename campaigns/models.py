@@ -91,7 +91,9 @@ class Campaign(models.Model):
         Status.APPROVED: frozenset(
             {Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.CANCELLED}
         ),
-        Status.SCHEDULED: frozenset({Status.DRAFT, Status.SENDING, Status.CANCELLED}),
+        Status.SCHEDULED: frozenset(
+            {Status.DRAFT, Status.APPROVED, Status.SENDING, Status.CANCELLED}
+        ),
         Status.SENDING: frozenset({Status.PAUSED, Status.FINISHED, Status.CANCELLED}),
         Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
         Status.FINISHED: frozenset(),
@@ -107,6 +109,20 @@ class Campaign(models.Model):
     text = models.TextField(
         help_text=_("May hold {first_name|there}: the name, or the words after the bar.")
     )
+    translations = models.JSONField(
+        default=dict, blank=True, help_text=_("The text in other languages, by their two letters.")
+    )
+    audience = models.JSONField(
+        default=dict, blank=True, help_text=_("Filters on the people of the purpose.")
+    )
+    trial = models.BooleanField(
+        default=False, help_text=_("Only to people with the label “guests”.")
+    )
+    segment_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("At most so many billed segments; empty: no limit."),
+    )
     starts_at = models.DateTimeField(help_text=_("Nothing is sent before."))
     deadline = models.DateTimeField(help_text=_("Nothing is sent after."))
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
@@ -118,6 +134,12 @@ class Campaign(models.Model):
     )
     edited_at = models.DateTimeField(editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
+    counted = models.PositiveIntegerField(
+        null=True, editable=False, help_text=_("How many people it was checked and approved for.")
+    )
+    most_segments = models.PositiveSmallIntegerField(
+        null=True, editable=False, help_text=_("Of the longest text, with the names there are.")
+    )
     approved_at = models.DateTimeField(null=True, editable=False)
     scheduled_at = models.DateTimeField(null=True, editable=False)
     launched_at = models.DateTimeField(null=True, editable=False)
@@ -133,6 +155,7 @@ class Campaign(models.Model):
             ("approve_campaign", "Can approve a campaign of another person"),
             ("launch_campaign", "Can launch a campaign"),
             ("halt_campaign", "Can pause, resume and cancel a campaign"),
+            ("override_campaign", "Can override what a list of words found in a campaign"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -168,12 +191,30 @@ class Campaign(models.Model):
         """What an approval binds to: everything that decides what is sent, to whom and when."""
         content = [
             self.text,
+            self.translations,
+            self.audience,
+            self.trial,
+            self.counted,
+            self.segment_limit,
             self.purpose_id,
             self.sender_id,
             self.starts_at.astimezone(UTC).isoformat(),
             self.deadline.astimezone(UTC).isoformat(),
         ]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every version of its text, the first before its translations."""
+        return [self.text, *self.translations.values()]
+
+    def version_for(self, language: str) -> str:
+        """Which version a person of that language gets: a key of `translations`, "" the first."""
+        return language if language in self.translations else ""
+
+    def text_in(self, version: str) -> str:
+        """The words of one version."""
+        return str(self.translations.get(version, self.text))
 
     @property
     def standing_approval(self) -> "Approval | None":
@@ -214,12 +255,34 @@ class Approval(models.Model):
         return f"approval of {self.campaign_id}"
 
 
+class Override(models.Model):
+    """A privacy officer's word that a finding in these texts, from a list of words, is none."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="overrides")
+    code = models.CharField(max_length=20)
+    texts = models.CharField(max_length=64, help_text=_("Hash of the texts it holds for."))
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "code", "texts"], name="a_finding_is_overridden_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"override of {self.code}"
+
+
 class Opening(models.Model):
     """What the quiet hours said for one area when a campaign was launched."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="openings")
     area = models.ForeignKey(Area, on_delete=models.PROTECT, related_name="openings")
     due_at = models.DateTimeField(null=True)
+    reachable = models.BooleanField(default=True, help_text=_("By the sender of the campaign."))
+    daily_cap = models.PositiveSmallIntegerField(null=True)
     decision = models.JSONField()
 
     class Meta:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -355,7 +355,7 @@ def _of_message(message: Message, life: Life, masked: Masked) -> Event:
     at = attempts[0].at if attempts else message.settled_at or message.due_at or message.not_after
     sender = sender_of(message)
     lines = [
-        f"“{masked(text_of(message))}”",
+        f"“{masked(text_of(message, attempts))}”",
         f"From {sender}, by {sender.get_gateway_display()}." if sender else "",
         _at_launch(message),
         *chain.from_iterable(_of_attempt(attempt, life) for attempt in attempts),
@@ -375,10 +375,14 @@ def _what_kind(message: Message) -> str:
     return "Answer to what the person wrote"
 
 
-def text_of(message: Message) -> str:
-    """What a message says; a name is filled in and a link is signed only when it is sent."""
+def text_of(message: Message, attempts: Sequence[Attempt]) -> str:
+    """What a message says; a name is filled in and a link is signed only when it is sent.
+
+    Of a text in several languages, it is the version that the fence let pass, or else the first.
+    """
     if message.campaign:
-        return message.campaign.text
+        passed = attempts[-1].decision if attempts else {}
+        return message.campaign.text_in(passed.get("text_in", ""))
     return LINK.sub(lambda found: f"[link: {found[1]}]", message.body)
 
 

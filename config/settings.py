@@ -223,6 +223,8 @@ BUSINESS_NAME = text("BUSINESS_NAME", "" if PRODUCTION else "Harbor Coffee") or 
     "BUSINESS_NAME", "is not set; every text must name the business, so it must be known."
 )
 BUSINESS_HELP = text("BUSINESS_HELP", "harbor.example/help")
+LINK_DOMAINS = text("LINK_DOMAINS", BUSINESS_HELP.split("/")[0]).split()  # hosts that texts link to
+BUSINESS_DAILY_CAP = int(number("BUSINESS_DAILY_CAP", 5, least=1))  # to one person, in 24 h
 TWILIO_ACCOUNT_SID = text("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = text("TWILIO_AUTH_TOKEN")
 if PRODUCTION and not (TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN):

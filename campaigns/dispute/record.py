@@ -181,7 +181,7 @@ def _message(message: Message, life: Life, proved: Proved, masked: Masked) -> di
         "confirms": message.confirms_id.hex if message.confirms_id else None,
         "consent": message.consent_id.hex if message.consent_id else None,
         "from": sender.address if sender else None,
-        "text": masked(timeline.text_of(message)),
+        "text": masked(timeline.text_of(message, life.attempts.get(message.pk, []))),
         "status": message.status,
         "reason": message.reason,
         "quiet_hours_at_launch": message.opening.decision if message.opening else None,

@@ -81,7 +81,7 @@ def check_withdrawal(journey: Journey) -> None:
 def test_a_campaign_from_draft_to_receipt(journey: Journey) -> None:
     draft(journey, "Half-price week", FIRST)
     have_checked(journey)
-    approve_and_launch(journey, "Half-price week", "2 people may be messaged")
+    approve_and_launch(journey, "Half-price week", "2 people of its audience may be messaged")
     journey.reload_until("finished")
     assert counts(journey) == {"delivered": "2", "in all": "2"}
 
@@ -90,6 +90,6 @@ def test_a_campaign_from_draft_to_receipt(journey: Journey) -> None:
 
     draft(journey, "Winter roast", SECOND)
     have_checked(journey)
-    approve_and_launch(journey, "Winter roast", "1 person may be messaged")
+    approve_and_launch(journey, "Winter roast", "1 person of its audience may be messaged")
     assert scene.received(journey.stack, FIRST) == {STAYS: 1, STOPS: 1}
     assert scene.received(journey.stack, SECOND) == {STAYS: 1}

@@ -110,6 +110,38 @@ def compose(purpose: Purpose, sender: Sender, operators: Callable[..., Any]) -> 
     return written
 
 
+STAMPS = {
+    "checked_at": ["checked"],
+    "approved_at": ["approved", "scheduled"],
+    "scheduled_at": ["scheduled"],
+    "launched_at": ["sending", "paused", "finished"],
+    "paused_at": ["paused"],
+    "finished_at": ["finished"],
+    "cancelled_at": ["cancelled"],
+}
+# From approved, how a campaign comes to stand anywhere.
+WAY_TO = {
+    "draft": ["draft"],
+    "checked": ["draft", "checked"],
+    "approved": [],
+    "scheduled": ["scheduled"],
+    "sending": ["sending"],
+    "paused": ["sending", "paused"],
+    "finished": ["sending", "finished"],
+    "cancelled": ["cancelled"],
+}
+
+
+def stand(campaign: Campaign, status: str) -> Campaign:
+    """An approved campaign put into any status by the steps there are, with every timestamp."""
+    ours = Campaign.objects.filter(pk=campaign.pk)
+    ours.update(**dict.fromkeys(STAMPS, AT))
+    for step in WAY_TO[status]:
+        ours.update(status=step)
+    campaign.refresh_from_db()
+    return campaign
+
+
 @pytest.fixture
 def launched(compose: Compose) -> Callable[..., Campaign]:
     """A campaign that is being sent to everyone enrolled so far."""

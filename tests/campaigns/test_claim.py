@@ -19,6 +19,7 @@ from tests.campaigns.conftest import (
     message_to,
     new_york,
     on_postgresql,
+    stand,
     write,
 )
 from tests.conftest import AT
@@ -96,11 +97,10 @@ NOT_TAKEN_FROM = set(Campaign.Status) - {Campaign.Status.SENDING, Campaign.Statu
 
 
 @pytest.mark.parametrize("status", sorted(NOT_TAKEN_FROM))
-def test_only_a_campaign_that_is_being_sent_is_taken_from(person, launched, status):
+def test_only_a_campaign_that_is_being_sent_is_taken_from(person, launched, compose, status):
     person()
-    launched()
-    stamps = ["checked", "approved", "scheduled", "paused", "finished", "cancelled"]
-    Campaign.objects.update(status=status, **{f"{name}_at": AT for name in stamps})
+    message, other = launched().messages.get(), stand(compose(), status)
+    Message.objects.filter(pk=message.pk).update(campaign=other)
     assert delivery.claim(at=AT) is None
 
 

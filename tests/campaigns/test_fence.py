@@ -13,6 +13,7 @@ from audit import merkle, roles, trail, verifier
 from audit.models import Entry
 from campaigns import dispatch, fence
 from campaigns.models import Attempt, Campaign, Message, Sender
+from consent import purposes
 from consent.models import Consent, Purpose, Suppression
 from tests.campaigns.conftest import (
     FLORIDA,
@@ -80,6 +81,7 @@ def test_the_decision_says_what_allowed_the_message(person, launched):
     assert Attempt.objects.get().decision == {
         "allowed_by": "consent",
         "consent": str(message.consent_id),
+        "text_in": "",
         "rules": ["US", "US-NY"],
         "zones": ["America/New_York"],
         "closes_at": "2026-11-25T01:45:00.000000Z",
@@ -211,8 +213,8 @@ def promised_once(purpose):
 def test_what_may_have_arrived_counts_towards_the_promise(
     promised_once, person, launched, status, counts
 ):
-    _earlier(launched_message(person, launched), status, timedelta(hours=1))
-    second = launched().messages.get()
+    first, second = launched_message(person, launched), launched().messages.get()
+    _earlier(first, status, timedelta(hours=1))
     assert len(fenced()) == (not counts)
     if counts:
         assert _stands(second) == (Status.BLOCKED, fence.CAP_OF_PURPOSE)
@@ -228,34 +230,41 @@ def test_what_may_have_arrived_counts_towards_the_promise(
     ],
 )
 def test_the_promise_counts_over_its_period(promised_once, person, launched, period, ago, passed):
-    _earlier(launched_message(person, launched), Status.DELIVERED, ago)
-    Purpose.objects.update(period=period)
+    first = launched_message(person, launched)
     launched()
+    _earlier(first, Status.DELIVERED, ago)
+    Purpose.objects.update(period=period)
     assert len(fenced()) == passed
 
 
+@pytest.fixture
+def weekly(person, notice):
+    """A second purpose, once a week, to which the same person agreed."""
+    news = Purpose.objects.create(code="news", name="News", promise="x", frequency=1, period="week")
+    copied = {"wording": notice.wording, "language": "en", "shown_from": notice.shown_from}
+    person(notice=purposes.publish(purpose=news, by="command", at=AT, **copied))
+    return news
+
+
 def test_the_promise_of_one_purpose_does_not_count_for_another(
-    promised_once, person, launched, notice
+    promised_once, person, launched, weekly
 ):
-    first = launched_message(person, launched)
-    news = Purpose.objects.create(code="news", name="News", promise="x", frequency=9, period="week")
-    Campaign.objects.update(purpose=news)
-    _earlier(first, Status.DELIVERED, timedelta(hours=1))
+    person()
+    first = launched(purpose=weekly).messages.get()
     launched()
+    _earlier(first, Status.DELIVERED, timedelta(hours=1))
     assert len(fenced()) == 1
 
 
 def test_each_promise_counts_over_its_own_period_within_one_claim(
-    promised_once, person, launched, notice
+    promised_once, person, launched, weekly
 ):
-    weekly = Purpose.objects.create(
-        code="news", name="News", promise="x", frequency=1, period=Purpose.Period.WEEK
-    )
-    _earlier(launched_message(person, launched), Status.DELIVERED, timedelta(days=8))
+    first, second = launched_message(person, launched), launched(purpose=weekly).messages.get()
     launched()
-    Campaign.objects.update(purpose=weekly)
-    launched()
-    assert len(fenced()) == 2
+    launched(purpose=weekly)
+    for message in (first, second):
+        _earlier(message, Status.DELIVERED, timedelta(days=8))
+    assert [attempt.message.campaign.purpose for attempt in fenced()] == [weekly]
 
 
 def test_two_campaigns_in_one_claim_count_each_other(promised_once, person, launched):
@@ -280,9 +289,10 @@ def test_a_daily_limit_of_the_law_holds_within_one_claim(person, launched):
 )
 def test_a_daily_limit_of_the_law_counts_over_a_day(person, launched, ago, passed):
     person(FLORIDA)
-    for _campaign in range(3):
-        _earlier(launched().messages.get(), Status.UNKNOWN, ago)
+    first_three = [launched().messages.get() for _campaign in range(3)]
     launched()
+    for message in first_three:
+        _earlier(message, Status.UNKNOWN, ago)
     assert len(fenced()) == passed
 
 

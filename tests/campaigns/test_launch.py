@@ -6,8 +6,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from audit.models import Entry
-from campaigns import dispatch, quiet_hours
-from campaigns.dispatch import NO_OPENING, StepRefused
+from campaigns import dispatch, enrolment, quiet_hours
+from campaigns.dispatch import StepRefused
+from campaigns.enrolment import NO_OPENING
 from campaigns.models import Campaign, Message, Opening
 from consent.models import Consent, Purpose, Subscriber, Suppression
 from tests.campaigns.conftest import (
@@ -182,7 +183,7 @@ def test_a_launch_returns_and_tells_how_many_there_are(people, compose):
 def test_a_launch_that_fails_leaves_nothing(people, compose, monkeypatch):
     people(new_york(3))
     campaign = compose()
-    monkeypatch.setattr(dispatch, "ENROL", "no sql {permitted}")
+    monkeypatch.setattr(enrolment, "ENROL", "no sql {decided}")
     with pytest.raises(DatabaseError), transaction.atomic():
         dispatch.launch(campaign=campaign, by="worker", at=AT)
     campaign.refresh_from_db()

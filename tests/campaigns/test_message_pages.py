@@ -47,8 +47,11 @@ def sent(person, launched):
 
 # --- messages ----------------------------------------------------------------------------------
 
-READERS = [roles.CAMPAIGN_AUTHOR, roles.CAMPAIGN_APPROVER, roles.AUDITOR]
-STRANGERS = [roles.SUBSCRIBER_MANAGER, roles.PRIVACY_OFFICER, roles.ADMINISTRATOR]
+READERS = [
+    *(roles.CAMPAIGN_AUTHOR, roles.CAMPAIGN_APPROVER, roles.AUDITOR),
+    roles.PRIVACY_OFFICER,
+]
+STRANGERS = [roles.SUBSCRIBER_MANAGER, roles.ADMINISTRATOR]
 
 
 @pytest.mark.parametrize("role", READERS)
