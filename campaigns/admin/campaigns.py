@@ -130,8 +130,8 @@ class CampaignAdmin(ReadOnly):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if not (self.has_change_permission(request, obj) if obj else True):
-            return [*READ, (_("Where it stands"), {"fields": self.shown})]
-        stands = [(_("Where it stands"), {"fields": self.shown})] if obj else []
+            return [*READ, (_("Who, and how many"), {"fields": self.shown})]
+        stands = [(_("Who, and how many"), {"fields": self.shown})] if obj else []
         return [*WRITTEN, *stands]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
