@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Max
 
-from audit import checkpoints, trail
+from audit import trail
 from audit.models import Checkpoint, Entry
-from tests import services
+from tests import settling
 
-LONG_AGO = 10**12  # a transaction of a server that had run for years
 GUARDED = ("audit_entry", "audit_leaf", "audit_checkpoint")
 
 Tell = Callable[..., Entry]
@@ -36,30 +34,13 @@ def tell(at: datetime) -> Tell:
 
 @pytest.fixture
 def settle() -> Settle:
-    """Waits until nothing older runs on the server, not even a test of another worker.
-
-    Entries whose `written` is that of another server's transaction do not count.
-    """
-
-    def settled() -> None:
-        told = Entry.objects.filter(written__lt=LONG_AGO)
-        newest = told.aggregate(newest=Max("written"))["newest"] or 0
-        services.wait_until(
-            lambda: checkpoints.horizon() > newest, seconds=60, what="older transactions are over"
-        )
-
-    return settled
+    return settling.settle
 
 
 @pytest.fixture
-def seal(settle: Settle, at: datetime) -> Seal:
+def seal(at: datetime) -> Seal:
     """Seals everything that has been told."""
-
-    def sealed() -> Checkpoint | None:
-        settle()
-        return checkpoints.seal(at=at)
-
-    return sealed
+    return lambda: settling.seal(at=at)
 
 
 def _lay_triggers_off() -> list[str]:

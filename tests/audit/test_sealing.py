@@ -25,7 +25,8 @@ from audit import checkpoints, verifier
 from audit.checkpoints import TrailBroken
 from audit.models import Checkpoint, Entry, Leaf
 from tests import services
-from tests.audit.conftest import LONG_AGO, Seal, Settle, Tamper, Tell
+from tests.audit.conftest import Seal, Settle, Tamper, Tell
+from tests.settling import LONG_AGO
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

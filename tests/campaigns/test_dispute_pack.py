@@ -14,7 +14,7 @@ import pypdf
 import pytest
 from django.db import transaction
 
-from audit import checkpoints, roles
+from audit import roles
 from audit.models import Entry
 from audit.proofs import NotAsSealed, of_batches
 from campaigns import dispute, erasure, fence, timeline
@@ -26,6 +26,7 @@ from consent.numbers import parse
 from tests.campaigns.conftest import NEW_YORK, fenced, new_york, verbs, write
 from tests.campaigns.test_timeline import CALLED, SPELLINGS, listed, live, minutes
 from tests.conftest import AT, WORDINGS
+from tests.settling import seal
 
 LATER = AT + timedelta(hours=1)
 FILES = ["dispute.pdf", "pack.json", "proofs.json", "trail.vkey", "verifier.py", "README.txt"]
@@ -104,7 +105,7 @@ def commands(files):
 
 @sealed
 def test_the_pack_of_a_whole_life_is_verified_by_what_is_in_it(life, make, tmp_path):
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     files = make(life)
     assert list(files) == FILES
     spread(files, tmp_path)
@@ -159,7 +160,7 @@ def _flipped(content, place):
 
 @sealed
 def test_whatever_is_changed_in_what_is_proved_is_found_out(life, make, tmp_path):
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     files = make(life)
     spread(files, tmp_path)
     [verify, *_rest] = commands(files)
@@ -177,7 +178,7 @@ def test_whatever_is_changed_in_what_is_proved_is_found_out(life, make, tmp_path
 
 @sealed
 def test_no_pack_is_made_of_what_is_not_as_it_was_told(life, make):
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     Attempt.objects.update(decision={"allowed_by": "nothing"})
     with pytest.raises(NotAsSealed):
         make(life)
@@ -197,7 +198,7 @@ def test_a_list_that_brought_an_opt_in_with_its_confirmation_proves_both_at_once
     make, purpose, notice, tmp_path
 ):
     listed(purpose, *((number, "yes", "") for number in [NEW_YORK, *new_york(3)]), at=AT)
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     given_at = "2026-10-25T18:00:00.000000Z"
     proved = _proved_together(make(Subscriber.objects.with_number(NEW_YORK).get()), tmp_path)
     assert proved == {"consents": given_at}
@@ -209,7 +210,7 @@ def test_a_list_that_confirmed_what_came_another_way_proves_the_confirmation(
 ):
     someone = person(confirmed=False)
     listed(purpose, *((number, "yes", "") for number in [NEW_YORK, *new_york(3)]), at=AT)
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     proved = _proved_together(make(someone), tmp_path)
     assert proved == {"confirmations": "2026-10-25T18:00:00.000000Z"}
 
@@ -221,7 +222,7 @@ def test_a_list_that_was_confirmed_by_a_yes_is_proved_as_it_was_opened(
     listed(purpose, *((number, "no", "") for number in [NEW_YORK, *new_york(3)]), at=AT)
     someone = Subscriber.objects.with_number(NEW_YORK).get()
     ledger.confirm(consent=someone.consents.get(), evidence="{}", by="person", at=minutes(1))
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     assert _proved_together(make(someone), tmp_path) == {"consents": None}
 
 
@@ -239,7 +240,7 @@ def test_what_is_not_sealed_yet_is_named_and_hinders_nothing(life, make):
 @sealed
 def test_what_the_trail_does_not_tell_of_is_named(life, make):
     Attempt.objects.filter(number=1).update(claim="0" * 32)
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     files = make(life)
     untold = as_json(files, "pack.json")["without_an_entry"]
     assert len(untold) == 5
@@ -348,7 +349,7 @@ def talkative(life, sender):
 
 @sealed
 def test_the_number_stands_nowhere_unless_it_is_asked_for(talkative, make, tmp_path):
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     files = make(talkative)
     assert _clear(files) == set()
     assert MASKED in "".join(paper(files))
@@ -358,7 +359,7 @@ def test_the_number_stands_nowhere_unless_it_is_asked_for(talkative, make, tmp_p
 
 @sealed
 def test_the_number_stands_on_the_cover_if_it_is_asked_for(talkative, make):
-    checkpoints.seal(at=LATER)
+    seal(at=LATER)
     files = make(talkative, reveal=True)
     assert even(f"Number: {NEW_YORK}") in even(paper(files)[0])
     assert as_json(files, "pack.json")["person"]["number"] == NEW_YORK

@@ -25,6 +25,7 @@ from consent.models import (
     Suppression,
 )
 from consent.numbers import parse
+from tests.settling import seal
 
 NUMBER, NAME = "+12125550123", "Ada Lovelace"
 
@@ -120,9 +121,9 @@ def take_in(raw: bytes, purpose: Purpose, at: datetime) -> ListImport:
 
 @pytest.mark.django_db(transaction=True)
 def test_old_proofs_still_verify(ada: Any, officer: Operator, at: datetime) -> None:
-    checkpoints.seal(at=at)
+    seal(at=at)
     erasure.erase(person=ada, by=officer, at=at)
-    checkpoints.seal(at=at + timedelta(minutes=1))
+    seal(at=at + timedelta(minutes=1))
     report = checkpoints.verified()
     assert report.ok, report.findings
     assert Entry.objects.filter(verb="person.erased").count() == 1
