@@ -68,7 +68,8 @@ class Foreseen:
 
 
 def foresee(campaign: Campaign, at: datetime) -> Foreseen:
-    """A dry run: what the launch would do at that time; nothing of it is left."""
+    """A dry run before a launch: what it would do at that time; nothing of it is left."""
+    assert campaign.launched_at is None  # what the quiet hours said at a launch stays
     open_areas(campaign, at)
     decided, params = _decided(campaign, at)
     with connection.cursor() as cursor:

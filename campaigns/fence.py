@@ -5,12 +5,14 @@ sender verified: then an attempt is recorded. A STOP that committed before is se
 comes during waits for this transaction, so no attempt commits after an opt-out did.
 """
 
+import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -54,7 +56,7 @@ class Facts:
     at: datetime
     statuses: dict[int, str]
     senders: dict[int, Sender]
-    permitted: set[uuid.UUID]
+    permitted: dict[uuid.UUID, int]  # with the notice that each rests on
     confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
@@ -70,7 +72,7 @@ def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
     messages = _held(claim)
     facts = _facts(messages, at)
     verdicts = [(message, _verdict(message, facts)) for message in messages]
-    _put_aside(verdicts, at)
+    _put_aside(verdicts, facts)
     passing = [message for message, verdict in verdicts if verdict is PASS]
     return _record(passing, claim, facts)
 
@@ -109,8 +111,8 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
         at=at,
         statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
         senders=Sender.objects.in_bulk({_sender_id(m) for m in messages}),
-        permitted=set(
-            Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", flat=True)
+        permitted=dict(
+            Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", "notice_id")
         ),
         confirmable=_confirmable(messages, at),
         windows=_windows(areas.values(), at),
@@ -232,21 +234,22 @@ def _verdict_on_caps(
     return PASS
 
 
-def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], at: datetime) -> None:
-    """One statement per verdict, not per message."""
-    together: dict[Verdict, list[int]] = defaultdict(list)
+def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], facts: Facts) -> None:
+    """One statement for all that share a verdict and what it rests on, not one per message."""
+    together: dict[tuple[Verdict, str], list[int]] = defaultdict(list)
     for message, verdict in verdicts:
         if verdict is not PASS:
-            together[verdict].append(message.pk)
-    for verdict, ids in together.items():
+            together[verdict, json.dumps(_found(message, facts))].append(message.pk)
+    for (verdict, found), ids in together.items():
         waits = verdict.status == Status.WAITING
         Message.objects.filter(pk__in=ids).update(
             status=verdict.status,
             reason=verdict.reason,
+            stopped=json.loads(found),
             due_at=verdict.due_at,
             claim=None,
             lease_until=None,
-            settled_at=None if waits else at,
+            settled_at=None if waits else facts.at,
         )
 
 
@@ -319,24 +322,38 @@ def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     if message.confirms is not None and message.subscriber is not None:
         told = {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
         window = facts.windows[message.subscriber.area_id]
-        return told if message.confirms.method == Method.KEYWORD else told | _told_of(window)
+        return (
+            told if message.confirms.method == Method.KEYWORD else told | _told_of(window, facts.at)
+        )
     if message.subscriber is None or message.campaign is None:
         return {"allowed_by": "the person's own reply"}
-    window = facts.windows[message.subscriber.area_id]
-    person, purpose = message.subscriber, message.campaign.purpose
     return {
         "allowed_by": "consent",
         "consent": str(message.consent_id),
-        "text_in": message.campaign.version_for(person.language),
-        **_told_of(window),
+        "text_in": message.campaign.version_for(message.subscriber.language),
+        **_found(message, facts),
+    }
+
+
+def _found(message: Message, facts: Facts) -> dict[str, Any]:
+    """What holds for the person of a message: the wording, rules, local times, and counts."""
+    if message.subscriber is None or message.campaign is None:
+        return {}
+    person, purpose = message.subscriber, message.campaign.purpose
+    return {
+        "notice": facts.permitted.get(message.consent_id) if message.consent_id else None,
+        **_told_of(facts.windows[person.area_id], facts.at),
         "of_day": facts.of_day[person.pk],
         "of_purpose": facts.of_purpose[person.pk, purpose.pk],
     }
 
 
-def _told_of(window: quiet_hours.Window) -> dict[str, Any]:
+def _told_of(window: quiet_hours.Window, at: datetime) -> dict[str, Any]:
     return {
+        "rulebook": quiet_hours.load().version,
         "rules": list(window.rules),
         "zones": list(window.zones),
+        "local": [f"{at.astimezone(ZoneInfo(zone)):%a %H:%M}" for zone in window.zones],
+        "reasons": [] if window.open else list(window.reasons),
         "closes_at": trail.instant(window.closes_at) if window.closes_at else None,
     }

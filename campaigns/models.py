@@ -399,24 +399,31 @@ class Message(models.Model):
         Status.UNKNOWN,
     ]
 
+    # No index of their own: a launch of a million pays for each, and those below begin with the
+    # campaign and the subscriber; nothing is looked for by the others.
     campaign = models.ForeignKey(
-        Campaign, null=True, on_delete=models.PROTECT, related_name="messages"
+        Campaign, null=True, on_delete=models.PROTECT, related_name="messages", db_index=False
     )
-    subscriber = models.ForeignKey(Subscriber, null=True, on_delete=models.PROTECT)
-    consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT)
-    opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT)
+    subscriber = models.ForeignKey(Subscriber, null=True, on_delete=models.PROTECT, db_index=False)
+    consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT, db_index=False)
+    opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT, db_index=False)
     reply = models.OneToOneField(Reply, null=True, on_delete=models.PROTECT, related_name="answer")
     confirms = models.OneToOneField(
         Consent, null=True, on_delete=models.PROTECT, related_name="confirmation"
     )
     sender = models.ForeignKey(
-        Sender, null=True, on_delete=models.PROTECT, help_text=_("Of what confirms an opt-in.")
+        Sender,
+        null=True,
+        on_delete=models.PROTECT,
+        db_index=False,
+        help_text=_("Of what confirms an opt-in."),
     )
     body = models.TextField(blank=True, help_text=_("Of an answer; a campaign has its own."))
     status = models.CharField(max_length=11, choices=Status, default=Status.WAITING)
     reason = models.CharField(max_length=200, blank=True)
     due_at = models.DateTimeField(null=True)
     not_after = models.DateTimeField()
+    stopped = models.JSONField(null=True, help_text=_("What the fence found that stopped it."))
     claim = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
@@ -438,7 +445,9 @@ class Message(models.Model):
                 condition=Q(status__in=["claimed", "calling"]),
                 name="sweep_finds_the_abandoned",
             ),
-            models.Index(fields=["claim"], name="fence_reads_its_claim"),
+            models.Index(
+                fields=["claim"], condition=Q(claim__isnull=False), name="fence_reads_its_claim"
+            ),
             models.Index(fields=["subscriber", "fenced_at"], name="fence_counts_for_caps"),
             models.Index(fields=["campaign", "status"], name="campaign_page_counts"),
         ]

@@ -6,14 +6,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from django.db.models import Q
 
 from audit.models import Entry, Operator
+from campaigns import decisions
 from campaigns.answers import LINK
+from campaigns.decisions import when
 from campaigns.models import Attempt, Message, Receipt, Reply
 from consent.evidence import PROOFS
 from consent.models import Consent, Method, OptOutRequest, Purpose, Subscriber, Suppression
@@ -228,11 +230,6 @@ def masking(person: Subscriber) -> Masked:
 # --- consents and refusals ---------------------------------------------------------------------
 
 
-def when(at: datetime) -> str:
-    """A time as it stands in a sentence, in UTC."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _of_consent(consent: Consent, life: Life, masked: Masked) -> Iterator[Event]:
     name = consent.purpose.name
     yield _agreed(consent, masked)
@@ -360,6 +357,7 @@ def _of_message(message: Message, life: Life, masked: Masked) -> Event:
         _at_launch(message),
         *chain.from_iterable(_of_attempt(attempt, life) for attempt in attempts),
         f"Why it stands so: {message.reason}" if message.reason else "",
+        *(decisions.at_the_fence(message.stopped) if message.stopped else ()),
     ]
     title = f"{_what_kind(message)}: {message.get_status_display()}."
     return Event(at, "message", title, _said(lines), _page("campaigns_message", message.pk))
@@ -396,10 +394,7 @@ def sender_of(message: Message) -> Any:
 def _at_launch(message: Message) -> str:
     if message.opening is None:
         return ""
-    decision = message.opening.decision
-    said = " ".join(decision["reasons"]) or "Open everywhere the person may be."
-    rules, zones = ", ".join(decision["rules"]), ", ".join(decision["zones"])
-    return f"The quiet hours at launch: {said} Rules: {rules or 'none'}. Time zones: {zones}."
+    return f"The quiet hours at launch: {decisions.at_launch(message.opening.decision)}"
 
 
 def _of_attempt(attempt: Attempt, life: Life) -> Iterator[str]:
@@ -414,22 +409,9 @@ def _of_attempt(attempt: Attempt, life: Life) -> Iterator[str]:
 
 def allowed_by(attempt: Attempt, life: Life) -> str:
     """What allowed one attempt, in sentences; from the decision that the fence recorded."""
-    told = attempt.decision
     given = {str(consent.pk): consent.given_at for consent in life.consents}
-    consent = given.get(told.get("consent", ""))
-    sentences = [
-        f"allowed by {told['allowed_by']}{f' of {when(consent)}' if consent else ''}.",
-        f"Rules: {', '.join(told['rules']) or 'none'}." if "rules" in told else "",
-        f"Time zones: {', '.join(told['zones'])}." if told.get("zones") else "",
-        f"Permitted until {when(datetime.fromisoformat(told['closes_at']))}."
-        if told.get("closes_at")
-        else "",
-        f"Number {told['of_day']} to this person within a day, number {told['of_purpose']} of the "
-        "purpose within its period."
-        if "of_day" in told
-        else "",
-    ]
-    return " ".join(_said(sentences))
+    given_at = given.get(attempt.decision.get("consent", ""))
+    return " ".join(decisions.at_the_fence(attempt.decision, given_at=given_at))
 
 
 # --- acts --------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ def confirm(*, consent: Consent, evidence: str, by: Actor, at: datetime) -> bool
     ours.confirmed_at, ours.confirmed_with = at, evidence
     ours.save(update_fields=["confirmed_at", "confirmed_with"])
     told = Consent.objects.values(*intake.CONSENT).get(pk=ours.pk)
-    trail.record_many([_act("consent.confirmed", leaf_of(told))], by=by, at=at)
+    leaf = {**leaf_of(told), "confirmed_with": commitment(evidence)}
+    trail.record_many([_act("consent.confirmed", leaf)], by=by, at=at)
     return True
 
 
@@ -230,7 +231,8 @@ def restore(*, number_index: str, evidence: str, by: Actor, at: datetime) -> int
         return 0
     stops.update(lifted_at=at)
     reopened = _reopen(number_index, stopped_at, evidence, at)
-    _tell("consent.restored", number_index, by=by, at=at, consents=reopened)
+    fixed = {"consents": reopened, "evidence": commitment(evidence)}
+    _tell("consent.restored", number_index, by=by, at=at, **fixed)
     return len(reopened)
 
 
@@ -252,7 +254,7 @@ def undo(
         subject=_subject(person, number_index),
         by=by,
         at=at,
-        facts={"consents": reopened, "lifted": lifted},
+        facts={"consents": reopened, "lifted": lifted, "evidence": commitment(evidence)},
         detail=note,
     )
     return len(reopened)
@@ -288,7 +290,8 @@ def narrow(
             at=stopped_at,  # so that a START finds what this STOP took
         )
     reopened = _reopen(number_index, stopped_at, evidence, at, purpose=keep)
-    _tell("refusal.narrowed", number_index, by=by, at=at, kept=keep.pk, consents=reopened)
+    fixed = {"kept": keep.pk, "consents": reopened, "evidence": commitment(evidence)}
+    _tell("refusal.narrowed", number_index, by=by, at=at, **fixed)
     return bool(reopened)
 
 

@@ -103,6 +103,7 @@ IMPERSONAL = {
     "campaigns.Message.reason": "a fixed phrase",
     "campaigns.Message.status": "a fixed word",
     "campaigns.Opening.decision": "rules and zones of an area",
+    "campaigns.Message.stopped": "rules, zones and counts",
     "campaigns.Override.code": "a fixed word",
     "campaigns.Override.texts": "a hash",
     "campaigns.Receipt.code": "a provider's code",

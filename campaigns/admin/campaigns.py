@@ -216,6 +216,9 @@ class CampaignAdmin(ReadOnly):
     def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What would become of everyone if the campaign were launched now."""
         campaign = self._seen(request, pk)
+        if campaign.launched_at is not None:
+            self.message_user(request, _("It was launched; its page counts what became of it."))
+            return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[pk]))
         foreseen = enrolment.foresee(campaign, clock.now())
         segments = max(measure(text).segments for text in campaign.texts)
         frame = {**self.admin_site.each_context(request), "opts": self.opts}

@@ -7,14 +7,20 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from audit.backoffice import ReadOnly
+from campaigns import decisions
 from campaigns.models import Attempt, Message, Receipt
 
 
 class AttemptInline(admin.TabularInline):
     model = Attempt
-    fields = ["number", "at", "outcome", "provider_id", "code", "decision"]
+    fields = ["number", "at", "outcome", "provider_id", "code", "allowed_by"]
+    readonly_fields = ["allowed_by"]
     extra = 0
     can_delete = False
+
+    @admin.display(description=_("what allowed it"))
+    def allowed_by(self, attempt: Attempt) -> str:
+        return " ".join(decisions.at_the_fence(attempt.decision))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -36,6 +42,7 @@ class MessageAdmin(ReadOnly):
         "status",
         "reason",
         "rules_at_launch",
+        "stopped_by",
         "due_at",
         "not_after",
         "tries",
@@ -48,9 +55,11 @@ class MessageAdmin(ReadOnly):
     def rules_at_launch(self, message: Message) -> str:
         if message.opening is None:
             return "–"
-        decision = message.opening.decision
-        said = " ".join(decision["reasons"]) or _("Open everywhere the person may be.")
-        return f"{said} ({', '.join(decision['rules'])}; {', '.join(decision['zones'])})"
+        return decisions.at_launch(message.opening.decision)
+
+    @admin.display(description=_("what the fence found"))
+    def stopped_by(self, message: Message) -> str:
+        return " ".join(decisions.at_the_fence(message.stopped)) if message.stopped else "–"
 
 
 @admin.register(Receipt)

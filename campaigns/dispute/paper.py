@@ -19,10 +19,10 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate, Spacer
 
+from campaigns.decisions import when
 from campaigns.dispute.proved import Proved
 from campaigns.dispute.readme import HOW_TO, PRINTED, SHOWS, unproved
 from campaigns.dispute.record import Cover
-from campaigns.timeline import when
 from consent.models import Method
 
 FONT = "DejaVuSans"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
+from campaigns.decisions import when
 from campaigns.dispute.proved import Proved
 from campaigns.dispute.record import Cover
-from campaigns.timeline import when
 
 VERIFY = "python -I verifier.py --proofs proofs.json --key trail.vkey"
 EVIDENCE = (

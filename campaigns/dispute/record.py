@@ -184,6 +184,7 @@ def _message(message: Message, life: Life, proved: Proved, masked: Masked) -> di
         "text": masked(timeline.text_of(message, life.attempts.get(message.pk, []))),
         "status": message.status,
         "reason": message.reason,
+        "stopped": message.stopped,
         "quiet_hours_at_launch": message.opening.decision if message.opening else None,
         "due_at": _instant(message.due_at),
         "not_after": _instant(message.not_after),

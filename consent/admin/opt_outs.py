@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -116,7 +116,7 @@ class OptOutRequestAdmin(ReadOnly):
     list_display = ["received_at", "channel", "purpose", "due_by", "standing"]
     list_select_related = ["purpose"]
     list_filter = [Standing, "channel"]
-    ordering = ["honoured_at", "due_by"]
+    ordering = [F("honoured_at").asc(nulls_first=True), "due_by"]
     change_form_template = "admin/consent/optoutrequest/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

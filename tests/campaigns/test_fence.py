@@ -11,7 +11,7 @@ from django.db import transaction
 
 from audit import merkle, roles, trail, verifier
 from audit.models import Entry
-from campaigns import dispatch, fence
+from campaigns import decisions, dispatch, fence, quiet_hours
 from campaigns.models import Attempt, Campaign, Message, Sender
 from consent import purposes
 from consent.models import Consent, Purpose, Suppression
@@ -82,8 +82,12 @@ def test_the_decision_says_what_allowed_the_message(person, launched):
         "allowed_by": "consent",
         "consent": str(message.consent_id),
         "text_in": "",
+        "notice": message.consent.notice_id,
+        "rulebook": quiet_hours.load().version,
         "rules": ["US", "US-NY"],
         "zones": ["America/New_York"],
+        "local": ["Tue 13:00"],
+        "reasons": [],
         "closes_at": "2026-11-25T01:45:00.000000Z",
         "of_day": 1,
         "of_purpose": 1,
@@ -525,3 +529,38 @@ def test_no_attempt_is_committed_after_a_stop_was(settings, people, launched):
     assert at_once(stop, let_pass) == [None, None]
     attempted = set(Attempt.objects.values_list("message__subscriber", flat=True))
     assert [person for person in attempted if not seen_after_stop[person]] == []
+
+
+# --- what stopped it ---------------------------------------------------------------------------
+
+
+def test_what_stopped_a_message_is_kept_with_the_hours_and_the_counts(person, launched):
+    message = launched_message(person, launched)
+    Sender.objects.update(verified_at=None)
+    fenced()
+    message.refresh_from_db()
+    stopped = message.stopped
+    assert (stopped["rules"], stopped["local"]) == (["US", "US-NY"], ["Tue 13:00"])
+    assert (stopped["of_day"], stopped["of_purpose"]) == (0, 0)
+    assert stopped["notice"] == message.consent.notice_id
+
+
+def test_what_waits_for_morning_says_why(person, launched):
+    message = launched_message(person, launched, deadline=AT + timedelta(days=1))
+    night = AT + timedelta(hours=9)
+    assert fence.pass_claim(claim=claim(night), at=night) == []
+    message.refresh_from_db()
+    told = " ".join(decisions.at_the_fence(message.stopped))
+    assert "America/New_York Tue 22:00" in told
+    assert quiet_hours.load().version in told
+
+
+def test_one_statement_puts_aside_all_that_are_stopped_alike(people, launched):
+    people(new_york(2))
+    launched()
+    Campaign.objects.update(status="cancelled", cancelled_at=AT)
+    few = queries(fenced)
+    people(new_york(40))
+    launched()
+    Campaign.objects.filter(status="sending").update(status="cancelled", cancelled_at=AT)
+    assert queries(fenced) == few

@@ -78,7 +78,7 @@ def test_neither_number_nor_name_stands_on_the_pages_of_messages(signed_in, sent
 
 def test_an_auditor_sees_what_allowed_each_attempt(signed_in, sent):
     page = _read(signed_in(roles.AUDITOR), _page(sent))
-    assert str(sent.consent_id) in page
+    assert f"Wording: notice {sent.consent.notice_id}." in page
     assert "US-NY" in page
     assert "SM1" in page
 
@@ -88,7 +88,8 @@ def test_a_message_says_what_the_quiet_hours_said_at_the_launch(signed_in, perso
     launched()
     page = _read(signed_in(roles.AUDITOR), _page(message_to(someone)))
     assert "It is 04:00 on Wednesday in Pacific/Guam; US allows 08:00 to 21:00." in page
-    assert "US, US-GU; Pacific/Guam" in page
+    assert "Rules: US, US-GU" in page
+    assert "Time zones: Pacific/Guam." in page
 
 
 def test_a_message_that_was_free_to_go_says_so(signed_in, sent):

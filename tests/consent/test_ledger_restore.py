@@ -98,7 +98,7 @@ def test_the_trail_tells_what_came_back(
     entry = Entry.objects.get(verb="consent.restored")
     new = Consent.objects.open().get()
     assert (entry.subject, entry.actor, entry.at) == (f"subscriber:{ada.pk}", "person", at)
-    assert entry.facts == {"consents": [new.pk.hex]}
+    assert entry.facts == {"consents": [new.pk.hex], "evidence": new.commitment}
 
 
 def test_a_start_without_a_stop_changes_nothing(person: Enrol, restore: Restore) -> None:
