@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, F, Q, QuerySet
 
 from audit import trail
 from campaigns import audience, quiet_hours
@@ -23,7 +23,7 @@ NO_OPENING = "There is no permitted hour before the deadline."
 
 # What each person got of late is counted as the fence counts it; the fence asks again.
 DECIDED = """
-SELECT permitted.id AS consent_id, permitted.subscriber_id, subscriber.first_name,
+SELECT permitted.id AS consent_id, permitted.subscriber_id, permitted.first_name,
     opening.id AS opening_id, opening.due_at,
     CASE
         WHEN NOT opening.reachable THEN %s
@@ -34,9 +34,8 @@ SELECT permitted.id AS consent_id, permitted.subscriber_id, subscriber.first_nam
         ELSE ''
     END AS reason
 FROM ({permitted}) permitted
-JOIN consent_subscriber subscriber ON subscriber.id = permitted.subscriber_id
 JOIN campaigns_opening opening
-    ON opening.area_id = subscriber.area_id AND opening.campaign_id = %s
+    ON opening.area_id = permitted.area_id AND opening.campaign_id = %s
 LEFT JOIN ({recent}) recent ON recent.subscriber_id = permitted.subscriber_id
 """
 FORESEE = """
@@ -50,7 +49,8 @@ INSERT INTO campaigns_message
 SELECT %s, subscriber_id, consent_id, opening_id, due_at, %s,
     CASE WHEN reason = '' THEN 'waiting' ELSE 'blocked' END, reason, '', 0
 FROM ({decided}) decided
-"""
+ORDER BY subscriber_id
+"""  # in the order of the unique index, which is then written from one end to the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Foreseen:
         return self.messaged + sum(self.blocked.values())
 
 
+@transaction.atomic
 def foresee(campaign: Campaign, at: datetime) -> Foreseen:
     """A dry run before a launch: what it would do at that time; nothing of it is left."""
     assert campaign.launched_at is None  # what the quiet hours said at a launch stays
@@ -103,7 +104,8 @@ def names(campaign: Campaign, at: datetime) -> Iterator[dict[str, str]]:
 
 
 def _decided(campaign: Campaign, at: datetime) -> tuple[str, list[Any]]:
-    consents = audience.permitted(campaign, at).order_by().values("id", "subscriber_id")
+    told = {"area_id": F("subscriber__area"), "first_name": F("subscriber__first_name")}
+    consents = audience.permitted(campaign, at).order_by().values("id", "subscriber_id", **told)
     permitted, permitted_params = consents.query.sql_with_params()
     recent, recent_params = _recent(campaign, at).query.sql_with_params()
     rules = [
@@ -139,13 +141,22 @@ def _recent(campaign: Campaign, at: datetime) -> QuerySet[Any]:
 
 def open_areas(campaign: Campaign, at: datetime) -> None:
     """Ask the quiet hours once for each area of the permitted, and keep what they said."""
+    _tell_the_planner("SET LOCAL work_mem = '256MB'")  # a million people are joined in memory
     Opening.objects.bulk_create(_openings(campaign, at))
+    _tell_the_planner("ANALYZE campaigns_opening")  # it would loop, expecting one area
+
+
+def _tell_the_planner(command: str) -> None:
+    """For the rest of this transaction; SQLite has no such planner."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(command)
 
 
 def _openings(campaign: Campaign, at: datetime) -> Iterator[Opening]:
     book = quiet_hours.load()
-    areas = audience.permitted(campaign, at).order_by().values("subscriber__area")
-    for area in Area.objects.filter(pk__in=areas).order_by("pk"):
+    areas = audience.permitted(campaign, at).order_by().values_list("subscriber__area", flat=True)
+    for area in Area.objects.filter(pk__in=list(areas.distinct())).order_by("pk"):
         window = quiet_hours.window(
             book,
             at=at,

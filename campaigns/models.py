@@ -399,14 +399,26 @@ class Message(models.Model):
         Status.UNKNOWN,
     ]
 
-    # No index of their own: a launch of a million pays for each, and those below begin with the
-    # campaign and the subscriber; nothing is looked for by the others.
+    # A launch writes a million rows at once and would pay for every index and key. So these have no
+    # index of their own, and no key in the database where the row they point at can never be lost:
+    # triggers refuse to delete it (docs/decisions/0007).
     campaign = models.ForeignKey(
-        Campaign, null=True, on_delete=models.PROTECT, related_name="messages", db_index=False
+        Campaign,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
     )
-    subscriber = models.ForeignKey(Subscriber, null=True, on_delete=models.PROTECT, db_index=False)
-    consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT, db_index=False)
-    opening = models.ForeignKey(Opening, null=True, on_delete=models.PROTECT, db_index=False)
+    subscriber = models.ForeignKey(
+        Subscriber, null=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
+    consent = models.ForeignKey(
+        Consent, null=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
+    opening = models.ForeignKey(
+        Opening, null=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     reply = models.OneToOneField(Reply, null=True, on_delete=models.PROTECT, related_name="answer")
     confirms = models.OneToOneField(
         Consent, null=True, on_delete=models.PROTECT, related_name="confirmation"
@@ -448,12 +460,16 @@ class Message(models.Model):
             models.Index(
                 fields=["claim"], condition=Q(claim__isnull=False), name="fence_reads_its_claim"
             ),
-            models.Index(fields=["subscriber", "fenced_at"], name="fence_counts_for_caps"),
+            models.Index(
+                fields=["subscriber", "fenced_at"],
+                condition=Q(fenced_at__isnull=False),
+                name="fence_counts_for_caps",
+            ),
             models.Index(fields=["campaign", "status"], name="campaign_page_counts"),
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["campaign", "subscriber"], name="one_message_per_person_and_campaign"
+                fields=["subscriber", "campaign"], name="one_message_per_person_and_campaign"
             ),
             models.CheckConstraint(
                 condition=Q(campaign__isnull=False, reply=None, confirms=None)

@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
         ),
         refuse("consent_consent", "DELETE", saying="a consent is never deleted"),
         refuse_truncate("consent_consent", saying="a consent is never deleted"),
+        refuse("consent_subscriber", "DELETE", saying="a person is erased, never deleted"),
         refuse(
             "consent_suppression",
             "UPDATE",
