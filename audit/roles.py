@@ -52,7 +52,9 @@ ROLES: dict[str, frozenset[str]] = {
         | {"campaigns.add_campaign", "campaigns.change_campaign", "campaigns.check_campaign"}
     ),
     CAMPAIGN_APPROVER: frozenset(
-        CAMPAIGNS | {f"campaigns.{act}_campaign" for act in ("approve", "launch", "halt")}
+        CAMPAIGNS
+        | {f"campaigns.{act}_campaign" for act in ("approve", "launch", "halt")}
+        | {"campaigns.judge_message"}
     ),
     PRIVACY_OFFICER: frozenset(
         SUBSCRIBERS

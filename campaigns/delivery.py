@@ -19,11 +19,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from audit import trail
-from campaigns import answers, fence, text
+from audit.models import Operator
+from campaigns import answers, dispatch, fence, text
 from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 from campaigns.gateways.wire import wire
-from campaigns.models import Attempt, Message, Sender
+from campaigns.models import Attempt, Message, Sender, Tally
 from config.encryption.ring import CannotDecrypt
 from consent import ledger
 from consent.models import Subscriber, Suppression
@@ -34,6 +35,10 @@ GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
 BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 
 
+class NotUnknown(Exception):
+    """A message whose outcome is known; the text says so."""
+
+
 def turn(*, at: datetime) -> int:
     """Carry one batch through, from claim to settlement; returns how many messages it took up."""
     claimed = claim(at=at)
@@ -42,7 +47,11 @@ def turn(*, at: datetime) -> int:
     taken, by_claim = claimed
     since = time.monotonic()
     attempts = fence.pass_claim(claim=by_claim, at=at)
-    settle(called=call(attempts, since=since), at=at)
+    called = call(attempts, since=since)
+    settle(called=called, at=at)
+    for campaign in {one.attempt.message.campaign for one in called} - {None}:
+        assert campaign is not None  # what has none is an answer
+        dispatch.watch(campaign=campaign, by="worker", at=at)
     return taken
 
 
@@ -195,12 +204,27 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
         cursor.executemany(SETTLE_MESSAGE, [_message_row(one, fate, at) for one, fate in fates])
         cursor.executemany(SETTLE_ATTEMPT, [_attempt_row(one) for one in called])
     _believe_refusals(called, at)
+    _tally(fates, at)
     trail.record(
         verb="messages.settled",
         subject=f"claim:{called[0].attempt.claim.hex}",
         by="worker",
         at=at,
         facts=dict(Counter(str(fate.status) for _one, fate in fates)),
+    )
+
+
+def _tally(fates: Sequence[tuple[Called, Fate]], at: datetime) -> None:
+    """One row for each campaign of the batch."""
+    handed_over: Counter[int] = Counter()
+    refused: Counter[int] = Counter()
+    for one, fate in fates:
+        if (campaign := one.attempt.message.campaign_id) and fate.status != Status.WAITING:
+            handed_over[campaign] += 1
+            refused[campaign] += fate.status == Status.REFUSED
+    Tally.objects.bulk_create(
+        Tally(campaign_id=key, at=at, handed_over=count, refused=refused[key])
+        for key, count in handed_over.items()
     )
 
 
@@ -264,6 +288,29 @@ def _believe_refusals(called: Sequence[Called], at: datetime) -> None:
                 by="gateway",
                 at=at,
             )
+
+
+# --- what nobody can tell ----------------------------------------------------------------------
+
+
+@transaction.atomic
+def judge(*, message: Message, arrived: bool, note: str, by: Operator, at: datetime) -> None:
+    """An operator's word on a message whose outcome is unknown, with what it rests on.
+
+    It is never sent again, whatever they say. Raises NotUnknown if a receipt was faster.
+    """
+    ours = Message.objects.select_for_update().filter(pk=message.pk, status=Status.UNKNOWN)
+    status = Status.ACCEPTED if arrived else Status.REFUSED
+    if not ours.update(status=status, reason=f"By the word of {by}.", settled_at=at):
+        raise NotUnknown("What became of this message has been told meanwhile.")
+    trail.record(
+        verb="message.judged",
+        subject=f"message:{message.pk}",
+        by=by,
+        at=at,
+        facts={"arrived": arrived},
+        detail=note,
+    )
 
 
 # --- sweep -------------------------------------------------------------------------------------

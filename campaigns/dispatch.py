@@ -18,6 +18,7 @@ from audit.trail import Actor
 from campaigns import enrolment, preflight, text
 from campaigns.audience import EVERYONE, Audience
 from campaigns.models import Approval, Campaign, Message, Override, Sender
+from campaigns.watch import too_many_opt_outs, too_many_refusals
 from consent.models import Purpose
 
 Status = Campaign.Status
@@ -99,6 +100,7 @@ def check(*, campaign: Campaign, by: Actor, at: datetime) -> None:
     Raises ValidationError with every finding, StepRefused.
     """
     _lock(campaign)
+    _require(campaign, Status.CHECKED)
     if found := preflight.in_the_way(campaign):
         raise ValidationError(found)
     campaign.counted = enrolment.foresee(campaign, at).messaged
@@ -224,6 +226,8 @@ def pause(*, campaign: Campaign, by: Actor, at: datetime, reason: str = "") -> N
     Raises StepRefused.
     """
     _lock(campaign)
+    campaign.because = reason
+    campaign.save(update_fields=["because"])
     _step(campaign, Status.PAUSED, by=by, at=at, stamp="paused_at", reason=reason)
 
 
@@ -233,7 +237,22 @@ def resume(*, campaign: Campaign, by: Operator, at: datetime) -> None:
     _lock(campaign)
     _require(campaign, Status.SENDING, after={Status.PAUSED})
     _require_approval(campaign)
+    campaign.because, campaign.watched_from = "", at
+    campaign.save(update_fields=["because", "watched_from"])
     _step(campaign, Status.SENDING, by=by, at=at)
+
+
+def watch(*, campaign: Campaign, by: Actor, at: datetime) -> None:
+    """Pause a campaign of which so much is refused that a person must look first."""
+    if why := too_many_refusals(campaign):
+        _stop_by_itself(campaign, why, by=by, at=at)
+
+
+def _stop_by_itself(campaign: Campaign, why: str, *, by: Actor, at: datetime) -> None:
+    try:
+        pause(campaign=campaign, by=by, at=at, reason=why)
+    except StepRefused:
+        return  # somebody has paused, cancelled or finished it meanwhile
 
 
 @transaction.atomic
@@ -246,13 +265,16 @@ def cancel(*, campaign: Campaign, by: Operator, at: datetime) -> int:
 
 
 def keep_time(*, at: datetime) -> None:
-    """Launch what is scheduled and due; finish what has nothing left to send.
+    """Launch what is scheduled and due; pause what people flee; finish what has nothing left.
 
     A campaign that is more than an hour late (a worker was down, a backup was restored) does not
     start by itself: it goes back to approved, for a person to decide.
     """
     for campaign in Campaign.objects.due(at):
         _start(campaign, at)
+    for campaign in Campaign.objects.sending():
+        if why := too_many_opt_outs(campaign):
+            _stop_by_itself(campaign, why, by="worker", at=at)
     for campaign in Campaign.objects.exhausted():
         finish(campaign=campaign, by="worker", at=at)
 
@@ -273,6 +295,8 @@ def _hold(campaign: Campaign, at: datetime, *, reason: str) -> None:
     _lock(campaign)
     if campaign.status == Status.SCHEDULED:
         _require(campaign, Status.APPROVED)
+        campaign.because = reason[:200]
+        campaign.save(update_fields=["because"])
         _set(campaign, Status.APPROVED)
         _tell("campaign.held", campaign, "worker", at, reason=reason)
 

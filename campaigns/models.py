@@ -146,6 +146,12 @@ class Campaign(models.Model):
     paused_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, editable=False)
+    watched_from = models.DateTimeField(
+        null=True, editable=False, help_text=_("Since when its refusals and opt-outs are judged.")
+    )
+    because = models.CharField(
+        max_length=200, blank=True, editable=False, help_text=_("Why it was stopped or held.")
+    )
 
     objects: ClassVar[CampaignQuerySet] = CampaignQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -294,6 +300,23 @@ class Opening(models.Model):
 
     def __str__(self) -> str:
         return f"opening of {self.area}"
+
+
+class Tally(models.Model):
+    """What came of one batch of a campaign, so that nobody has to count its messages again."""
+
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="tallies", db_index=False
+    )
+    at = models.DateTimeField()
+    handed_over = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0, help_text=_("For good, or filtered later."))
+
+    class Meta:
+        indexes = [models.Index(fields=["campaign", "at"], name="watch_reads_the_latest")]
+
+    def __str__(self) -> str:
+        return f"tally of {self.campaign_id}"
 
 
 class ReplyQuerySet(models.QuerySet["Reply"]):
@@ -445,7 +468,10 @@ class Message(models.Model):
     objects: ClassVar[MessageQuerySet] = MessageQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        permissions = [("pack_dispute", "Can make a dispute pack")]
+        permissions = [
+            ("pack_dispute", "Can make a dispute pack"),
+            ("judge_message", "Can say what became of a message of unknown outcome"),
+        ]
         indexes = [
             models.Index(
                 fields=["due_at", "id"],

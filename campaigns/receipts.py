@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef
 
 from campaigns.gateways import twilio
 from campaigns.gateways.twilio import Delivery
-from campaigns.models import Attempt, Message, Receipt
+from campaigns.models import Attempt, Message, Receipt, Tally
 
 Status = Message.Status
 BATCH = 1_000
@@ -50,6 +50,7 @@ def reconcile(*, at: datetime) -> int:
     attempts = Attempt.objects.in_bulk({receipt.attempt for receipt in receipts})
     _move_messages(receipts, attempts)
     _believe(receipts, attempts)
+    _tally_filtered(receipts, attempts, at)
     Receipt.objects.filter(pk__in=[receipt.pk for receipt in receipts]).update(read_at=at)
     return len(receipts)
 
@@ -63,6 +64,23 @@ def _move_messages(receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attemp
     for meaning, (status, movable) in MOVES.items():
         Message.objects.filter(pk__in=by_meaning[meaning], status__in=movable).update(
             status=status, reason=""
+        )
+
+
+def _tally_filtered(
+    receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt], at: datetime
+) -> None:
+    """What a carrier filtered counts for its campaign as refused, though late."""
+    filtered = [
+        attempts[receipt.attempt].message_id
+        for receipt in receipts
+        if receipt.code in twilio.FILTERED and receipt.attempt in attempts
+    ]
+    if filtered:
+        by_campaign = Message.objects.filter(pk__in=filtered, campaign__isnull=False)
+        counted = by_campaign.order_by().values_list("campaign_id").annotate(Count("pk"))
+        Tally.objects.bulk_create(
+            Tally(campaign_id=key, at=at, refused=count) for key, count in counted
         )
 
 

@@ -13,15 +13,17 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.cache import patch_cache_control
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from campaigns import audience, dispatch, enrolment, preflight
+from campaigns import audience, dispatch, enrolment, preflight, watch
 from campaigns.admin.writing import FILTERS, TEXT_IN, AudienceForm, CampaignForm
 from campaigns.audience import Audience
 from campaigns.dispatch import StepRefused
@@ -85,6 +87,7 @@ ACTS = {
 }
 
 
+LIVE = frozenset({Status.SCHEDULED, Status.SENDING, Status.PAUSED})
 STEPPED_UP = frozenset({"launch", "pause", "resume", "cancel"})
 WRITTEN = [
     (None, {"fields": ["name", "purpose", "sender", "text"]}),
@@ -191,6 +194,7 @@ class CampaignAdmin(ReadOnly):
             path("<int:pk>/dry-run/", own(self.dry_run), name="campaigns_campaign_dry_run"),
             path("<int:pk>/clone/", own(self.clone), name="campaigns_campaign_clone"),
             path("<int:pk>/override/", own(self.override), name="campaigns_campaign_override"),
+            path("<int:pk>/standing/", own(self.standing), name="campaigns_campaign_standing"),
             path("count/", own(self.count), name="campaigns_campaign_count"),
             *super().get_urls(),
         ]
@@ -235,6 +239,16 @@ class CampaignAdmin(ReadOnly):
         copy = dispatch.clone(campaign=campaign, by=backoffice.acting(request), at=clock.now())
         self.message_user(request, _("This is the copy. Look at its name, its dates and its text."))
         return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[copy.pk]))
+
+    def standing(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The part of a campaign's page that changes while it is being sent."""
+        campaign = self.get_object(request, str(pk))
+        if campaign is None or not self.has_view_permission(request, campaign):
+            raise PermissionDenied
+        template = "admin/campaigns/campaign/standing.html"
+        answer = render(request, template, _standing(request, campaign))
+        patch_cache_control(answer, no_store=True)
+        return answer
 
     def override(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A privacy officer's word, with a reason, that a finding from a list of words is none."""
@@ -291,9 +305,25 @@ class CampaignAdmin(ReadOnly):
                 "may_clone": self.has_add_permission(request),
                 "may_override": request.user.has_perm("campaigns.override_campaign"),
             }
-            context = {**context, **may, **_facts(campaign)}
-            context["acts"] = _open_acts(request, campaign)
+            context = {**context, **may, **_standing(request, campaign)}
+            context["remarks"] = (
+                preflight.remarks(campaign) if campaign.status in Campaign.EDITABLE else []
+            )
+            context["all_acts"] = [
+                name for name, act in ACTS.items() if request.user.has_perm(act.permission)
+            ]
         return super().change_view(request, object_id, form_url, context)
+
+
+def _standing(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
+    """Where a campaign stands, and what may be done about it."""
+    return {
+        "campaign": campaign,
+        "live": campaign.status in LIVE,
+        "pace": watch.pace(campaign, clock.now()),
+        "acts": _open_acts(request, campaign),
+        **_facts(campaign),
+    }
 
 
 def _open_acts(request: HttpRequest, campaign: Campaign) -> list[tuple[str, Any]]:
@@ -306,9 +336,7 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     counts = [(named[status], count) for status, count in campaign.counts().items()]
     reasons = campaign.messages.exclude(reason="").values_list("reason").annotate(count=Count("pk"))
     allowed = audience.permitted(campaign, clock.now())
-    open_to_change = campaign.status in Campaign.EDITABLE
     return {
-        "remarks": preflight.remarks(campaign) if open_to_change else [],
         "counts": counts,
         "total": sum(count for _name, count in counts),
         "reasons": reasons.order_by("-count"),

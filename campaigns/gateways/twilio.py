@@ -48,6 +48,7 @@ class Delivery(StrEnum):
     UNDELIVERED = "undelivered"
 
 
+FILTERED = frozenset({"30007", "30034"})  # by a carrier: as spam, or of a sender not registered
 RECEIPTS = {
     "queued": Delivery.ON_ITS_WAY,
     "sending": Delivery.ON_ITS_WAY,

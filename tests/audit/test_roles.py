@@ -46,6 +46,7 @@ MAY = {
     "campaigns.change_campaign": {CAMPAIGN_AUTHOR},
     "campaigns.check_campaign": {CAMPAIGN_AUTHOR},
     "campaigns.halt_campaign": {CAMPAIGN_APPROVER},
+    "campaigns.judge_message": {CAMPAIGN_APPROVER},
     "campaigns.judge_reply": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER},
     "campaigns.launch_campaign": {CAMPAIGN_APPROVER},
     "campaigns.override_campaign": {PRIVACY_OFFICER},

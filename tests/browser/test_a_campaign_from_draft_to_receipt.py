@@ -47,7 +47,7 @@ def approve_and_launch(journey: Journey, name: str, audience: str) -> None:
     journey.press("Approve")
     journey.look("approved")
     journey.press("Launch")
-    journey.reload_until("delivered")
+    journey.page.locator("#standing-now th", has_text="delivered").wait_for(timeout=45_000)
     journey.look("delivered")
 
 
@@ -82,7 +82,7 @@ def test_a_campaign_from_draft_to_receipt(journey: Journey) -> None:
     draft(journey, "Half-price week", FIRST)
     have_checked(journey)
     approve_and_launch(journey, "Half-price week", "2 people of its audience may be messaged")
-    journey.reload_until("finished")
+    journey.page.locator("#standing-now .status", has_text="finished").wait_for(timeout=45_000)
     assert counts(journey) == {"delivered": "2", "in all": "2"}
 
     answer_stop(journey)

@@ -135,7 +135,8 @@ WAY_TO = {
 def stand(campaign: Campaign, status: str) -> Campaign:
     """An approved campaign put into any status by the steps there are, with every timestamp."""
     ours = Campaign.objects.filter(pk=campaign.pk)
-    ours.update(**dict.fromkeys(STAMPS, AT))
+    launched = "sending" in WAY_TO[status]
+    ours.update(**{stamp: AT for stamp in STAMPS if launched or stamp != "launched_at"})
     for step in WAY_TO[status]:
         ours.update(status=step)
     campaign.refresh_from_db()

@@ -13,7 +13,7 @@ from django.urls import reverse
 from audit import roles
 from audit.models import Entry
 from campaigns import dispatch
-from campaigns.models import Campaign, Message, Sender
+from campaigns.models import Campaign, Message, Sender, Tally
 from tests.campaigns.conftest import GUAM, NEW_YORK, TEXT, fenced, new_york, queries, stand
 from tests.conftest import AT, enrolled
 
@@ -85,7 +85,7 @@ def _read(browser, address):
 
 
 def _buttons(browser, campaign):
-    return set(re.findall(r'id="act-(\w+)"', _read(browser, _page(campaign))))
+    return set(re.findall(r'form="act-(\w+)"', _read(browser, _page(campaign))))
 
 
 # --- from the draft to the launch --------------------------------------------------------------
@@ -564,3 +564,35 @@ def test_an_override_needs_a_reason_and_the_role(signed_in, author, compose):
     _post(signed_in(roles.PRIVACY_OFFICER), "override", campaign, code="health", reason=" ")
     assert _post(author, "override", campaign, code="health", reason="x").status_code == 403
     assert not campaign.overrides.exists()
+
+
+# --- while it is being sent --------------------------------------------------------------------
+
+
+def _standing(browser, campaign):
+    return _read(browser, reverse("admin:campaigns_campaign_standing", args=[campaign.pk]))
+
+
+def test_the_standing_tells_counts_pace_and_what_may_be_done(approver, launched, people):
+    people(new_york(4))
+    campaign = launched()
+    Tally.objects.create(campaign=campaign, at=AT, handed_over=60)
+    told = _standing(approver, campaign)
+    assert "<html" not in told
+    for words in ("sending", "2.0 messages a second.", "What is due now will be done by 18:00"):
+        assert words in told, words
+    assert 'form="act-pause"' in told
+    assert f'data-live="{reverse("admin:campaigns_campaign_standing", args=[campaign.pk])}"' in (
+        _read(approver, _page(campaign))
+    )
+
+
+def test_the_standing_says_why_a_campaign_was_stopped(approver, launched):
+    campaign = launched()
+    dispatch.pause(campaign=campaign, by="worker", at=AT, reason="2 people opted out, of 9.")
+    assert "<b>paused</b>: 2 people opted out, of 9." in _standing(approver, campaign)
+
+
+def test_the_standing_is_not_everyones_to_see(signed_in, launched):
+    url = reverse("admin:campaigns_campaign_standing", args=[launched().pk])
+    assert signed_in(roles.SUBSCRIBER_MANAGER).get(url).status_code == 403

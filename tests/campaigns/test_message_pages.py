@@ -247,3 +247,43 @@ def test_who_only_sees_senders_verifies_none(signed_in, sender, role):
     sender.refresh_from_db()
     assert sender.verified_at is None
     assert browser.post(f"{SENDERS}add/", {"address": "+12125550101"}).status_code == 403
+
+
+# --- what nobody can tell ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(sent):
+    Message.objects.filter(pk=sent.pk).update(status="unknown", reason="Nobody can tell (reset).")
+    return sent
+
+
+def _judge(browser, message, **fields):
+    return browser.post(reverse("admin:campaigns_message_judge", args=[message.pk]), fields)
+
+
+def test_an_approver_says_what_became_of_a_message(signed_in, unknown):
+    browser = signed_in(roles.CAMPAIGN_APPROVER)
+    assert "Say what became of it" in _read(browser, _page(unknown))
+    assert "never sent again" in _read(browser, _page(unknown).replace("change/", "judge/"))
+    answer = _judge(browser, unknown, arrived="yes", note="It stands in their log.")
+    assert answer["Location"].endswith("?status__exact=unknown")
+    unknown.refresh_from_db()
+    assert unknown.status == "accepted"
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"arrived": "yes"}, {"arrived": "maybe", "note": "x"}, {"note": "x"}]
+)
+def test_a_word_needs_an_answer_and_what_it_rests_on(signed_in, unknown, fields):
+    answer = _judge(signed_in(roles.CAMPAIGN_APPROVER), unknown, **fields)
+    assert answer.context["form"].errors
+    unknown.refresh_from_db()
+    assert unknown.status == "unknown"
+
+
+@pytest.mark.parametrize("role", [roles.CAMPAIGN_AUTHOR, roles.AUDITOR, roles.PRIVACY_OFFICER])
+def test_not_everyone_says_what_became_of_a_message(signed_in, unknown, role):
+    browser = signed_in(role)
+    assert _judge(browser, unknown, arrived="yes", note="x").status_code == 403
+    assert "Say what became of it" not in _read(browser, _page(unknown))
