@@ -7,9 +7,10 @@ the fence their outcome is unknown, and what is unknown is never sent again by a
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import aiohttp
@@ -20,11 +21,11 @@ from django.db.models.functions import Now
 
 from audit import trail
 from audit.models import Operator
-from campaigns import answers, dispatch, fence, text
+from campaigns import answers, dispatch, fence, pacing, text
 from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 from campaigns.gateways.wire import wire
-from campaigns.models import Attempt, Message, Sender, Tally
+from campaigns.models import Attempt, Campaign, Message, Sender, Tally
 from config.encryption.ring import CannotDecrypt
 from consent import ledger
 from consent.models import Subscriber, Suppression
@@ -32,6 +33,7 @@ from consent.models import Subscriber, Suppression
 Status = Message.Status
 Outcome = Attempt.Outcome
 GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
+MOST_SEGMENTS = 255  # that one text may have: 3GPP TS 23.040, 9.2.3.24.1
 BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 
 
@@ -64,8 +66,7 @@ def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
 
     The lease runs by the database's clock, whatever the worker's says.
     """
-    due = Message.objects.due(at)
-    ids = _take(due.filter(campaign=None)) or _take(due.filter(campaign__isnull=False))
+    ids = _answers(at) or _of_campaigns(at)
     if not ids:
         return None
     by_claim = uuid.uuid4()
@@ -75,10 +76,55 @@ def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
     return len(ids), by_claim
 
 
-def _take(due: QuerySet[Message]) -> list[int]:
-    """Ids of free rows; those that another worker holds are passed over, not waited for."""
+def _answers(at: datetime) -> list[int]:
+    """What people asked for waits for no pace, though it counts for its sender's."""
+    due = Message.objects.due(at).filter(campaign=None).select_related("reply__sender", "sender")
+    taken = _take(due, settings.CLAIM_SIZE)
+    by_sender = Counter(one.reply.sender_id if one.reply else one.sender_id for one in taken)
+    for sender in _held(key for key in by_sender if key):
+        _spend(sender, by_sender[sender.pk], at)
+    return [one.pk for one in taken]
+
+
+def _of_campaigns(at: datetime) -> list[int]:
+    """A fair share of each campaign that has something due, within the pace of its sender."""
+    campaigns = list(Campaign.objects.with_due_messages(at).order_by("pk"))
+    senders = {sender.pk: sender for sender in _held(one.sender_id for one in campaigns)}
+    ids: list[int] = []
+    for place, campaign in enumerate(campaigns):
+        share = ceil((settings.CLAIM_SIZE - len(ids)) / (len(campaigns) - place))
+        segments, sender = campaign.most_segments or 1, senders[campaign.sender_id]
+        due = Message.objects.due(at).filter(campaign=campaign).only("pk")
+        taken = _take(due, min(share, _room(sender, at) // segments))
+        _spend(sender, len(taken) * segments, at)
+        ids += [message.pk for message in taken]
+    return ids
+
+
+def _held(keys: Iterable[int]) -> list[Sender]:
+    """These senders, locked until the claim commits: two claims at once would spend twice."""
+    paced = Sender.objects.filter(pk__in=set(keys)).order_by("pk")
+    return list(paced.select_for_update(no_key=True))
+
+
+def _room(sender: Sender, at: datetime) -> int:
+    if sender.segments_per_second is None:
+        return settings.CLAIM_SIZE * MOST_SEGMENTS
+    return pacing.room(rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at)
+
+
+def _spend(sender: Sender, segments: int, at: datetime) -> None:
+    if segments and sender.segments_per_second is not None:
+        sender.bucket_full_at = pacing.spent(
+            segments, rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at
+        )
+        sender.save(update_fields=["bucket_full_at"])
+
+
+def _take(due: QuerySet[Message], most: int) -> list[Message]:
+    """Free rows; those that another worker holds are passed over, not waited for."""
     free = due.order_by("due_at", "id").select_for_update(skip_locked=True, of=("self",))
-    return [message.pk for message in free.only("pk")[: settings.CLAIM_SIZE]]
+    return list(free[:most]) if most > 0 else []
 
 
 # --- call --------------------------------------------------------------------------------------

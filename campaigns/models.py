@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -45,6 +45,17 @@ class Sender(models.Model):
     purposes = models.ManyToManyField(
         Purpose, blank=True, related_name="senders", help_text=_("What it is used for.")
     )
+    segments_per_second = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=100,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "What the carriers take: a long code 1, a toll-free number 3, a short code 100. Empty: "
+            "the provider paces by itself."
+        ),
+    )
+    bucket_full_at = models.DateTimeField(null=True, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[SenderQuerySet] = SenderQuerySet.as_manager()  # type: ignore[assignment]
@@ -65,6 +76,11 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
     def due(self, at: datetime) -> Self:
         return self.filter(status=Campaign.Status.SCHEDULED, starts_at__lte=at)
+
+    def with_due_messages(self, at: datetime) -> Self:
+        """Those of which a worker may take something up now."""
+        due = Message.objects.due(at).filter(campaign=OuterRef("pk"))
+        return self.filter(Exists(due), status__in=Message.CLAIMABLE)
 
     def exhausted(self) -> Self:
         """Being sent, with nothing left that could still go."""
@@ -474,7 +490,7 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["due_at", "id"],
+                fields=["campaign", "due_at", "id"],
                 condition=Q(status="waiting"),
                 name="claim_takes_what_is_due",
             ),

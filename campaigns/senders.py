@@ -22,6 +22,7 @@ def register(
     by: Actor,
     at: datetime,
     purposes: Iterable[Purpose] = (),
+    segments_per_second: int | None = 100,
 ) -> Sender:
     """A sender that may not be used before it is verified. Raises ValidationError.
 
@@ -29,7 +30,12 @@ def register(
 
     A number is kept in E.164, as providers name it; short codes and names are kept as they are.
     """
-    sender = Sender(address=_address(address), gateway=gateway, countries=countries.upper())
+    sender = Sender(
+        address=_address(address),
+        gateway=gateway,
+        countries=countries.upper(),
+        segments_per_second=segments_per_second,
+    )
     sender.full_clean()
     sender.save()
     sender.purposes.set(purposes)
@@ -63,5 +69,9 @@ def _address(written: str) -> str:
 
 
 def _tell(verb: str, sender: Sender, by: Actor, at: datetime) -> None:
-    facts = {"gateway": sender.gateway, "countries": sender.countries}
+    facts = {
+        "gateway": sender.gateway,
+        "countries": sender.countries,
+        "segments_per_second": sender.segments_per_second,
+    }
     trail.record(verb=verb, subject=f"sender:{sender.pk}", by=by, at=at, facts=facts)

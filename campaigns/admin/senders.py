@@ -15,8 +15,15 @@ from campaigns.models import Sender
 
 @admin.register(Sender)
 class SenderAdmin(ReadOnly):
-    list_display = ["address", "gateway", "countries", "used_for", "verified_at"]
-    fields = ["address", "gateway", "countries", "purposes"]
+    list_display = [
+        "address",
+        "gateway",
+        "countries",
+        "used_for",
+        "segments_per_second",
+        "verified_at",
+    ]
+    fields = ["address", "gateway", "countries", "purposes", "segments_per_second"]
     actions = ["verify", "retire"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

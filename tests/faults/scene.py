@@ -80,7 +80,12 @@ def publish(purpose: Purpose) -> Notice:
 
 def _sender() -> Sender:
     sender = senders.register(
-        address=HARBOR, gateway=Sender.Gateway.TWILIO, countries="US AU", by="command", at=AT
+        address=HARBOR,
+        gateway=Sender.Gateway.TWILIO,
+        countries="US AU",
+        segments_per_second=None,
+        by="command",
+        at=AT,
     )
     senders.verify(sender=sender, by="command", at=AT)
     return sender

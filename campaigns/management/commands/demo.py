@@ -208,6 +208,7 @@ class Story:
             gateway=Sender.Gateway.TWILIO,
             countries="US GB DE FR AU",
             purposes=[purpose],
+            segments_per_second=1_000,
             by=administrator,
             at=clock.now(),
         )
