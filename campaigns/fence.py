@@ -59,6 +59,7 @@ class Facts:
     permitted: dict[uuid.UUID, int]  # with the notice that each rests on
     confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
+    hours: dict[int, dict[str, Any]]  # what they say of each area, as it is recorded
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
     of_purpose: Counter[tuple[uuid.UUID, int]] = field(default_factory=Counter)
 
@@ -107,6 +108,8 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     consents = [m.consent_id for m in messages if m.consent_id]
     campaigns = {m.campaign_id for m in messages if m.campaign_id}
     areas = {m.subscriber.area_id: m.subscriber.area for m in messages if m.subscriber}
+    book = quiet_hours.load()
+    windows = {pk: _window(book, area, at) for pk, area in areas.items()}
     facts = Facts(
         at=at,
         statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
@@ -115,7 +118,8 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
             Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", "notice_id")
         ),
         confirmable=_confirmable(messages, at),
-        windows=_windows(areas.values(), at),
+        windows=windows,
+        hours={pk: _told_of(window, book.version, at) for pk, window in windows.items()},
     )
     _count(facts, messages)
     return facts
@@ -133,18 +137,14 @@ def _sender_id(message: Message) -> int | None:
     return message.reply.sender_id if message.reply else message.sender_id
 
 
-def _windows(areas: Iterable[Area], at: datetime) -> dict[int, quiet_hours.Window]:
-    book = quiet_hours.load()
-    return {
-        area.pk: quiet_hours.window(
-            book,
-            at=at,
-            country=area.country,
-            states=area.candidate_states,
-            zones=area.candidate_zones,
-        )
-        for area in areas
-    }
+def _window(book: quiet_hours.Rulebook, area: Area, at: datetime) -> quiet_hours.Window:
+    return quiet_hours.window(
+        book,
+        at=at,
+        country=area.country,
+        states=area.candidate_states,
+        zones=area.candidate_zones,
+    )
 
 
 def _count(facts: Facts, messages: Sequence[Message]) -> None:
@@ -321,10 +321,8 @@ def _decision(message: Message, facts: Facts) -> dict[str, Any]:
     """What allowed this message, so that it can be shown for each one."""
     if message.confirms is not None and message.subscriber is not None:
         told = {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
-        window = facts.windows[message.subscriber.area_id]
-        return (
-            told if message.confirms.method == Method.KEYWORD else told | _told_of(window, facts.at)
-        )
+        by_keyword = message.confirms.method == Method.KEYWORD
+        return told if by_keyword else told | facts.hours[message.subscriber.area_id]
     if message.subscriber is None or message.campaign is None:
         return {"allowed_by": "the person's own reply"}
     return {
@@ -342,15 +340,16 @@ def _found(message: Message, facts: Facts) -> dict[str, Any]:
     person, purpose = message.subscriber, message.campaign.purpose
     return {
         "notice": facts.permitted.get(message.consent_id) if message.consent_id else None,
-        **_told_of(facts.windows[person.area_id], facts.at),
+        **facts.hours[person.area_id],
         "of_day": facts.of_day[person.pk],
         "of_purpose": facts.of_purpose[person.pk, purpose.pk],
     }
 
 
-def _told_of(window: quiet_hours.Window, at: datetime) -> dict[str, Any]:
+def _told_of(window: quiet_hours.Window, edition: str, at: datetime) -> dict[str, Any]:
+    """What a window rests on; the same for everyone of its area."""
     return {
-        "rulebook": quiet_hours.load().version,
+        "rulebook": edition,
         "rules": list(window.rules),
         "zones": list(window.zones),
         "local": [f"{at.astimezone(ZoneInfo(zone)):%a %H:%M}" for zone in window.zones],

@@ -90,7 +90,7 @@ def _engage(name: str, role: str) -> Operator:
     )
 
 
-def _approved(purpose: Purpose, sender: Sender, name: str) -> Campaign:
+def approved(purpose: Purpose, sender: Sender, name: str) -> Campaign:
     author, approver = _engage(name, roles.CAMPAIGN_AUTHOR), _engage(name, roles.CAMPAIGN_APPROVER)
     campaign = dispatch.draft(
         name=name,
@@ -157,7 +157,7 @@ def test_a_launch(
         cursor.execute("SELECT pg_reload_conf()")
     for people in (PEOPLE // 100, PEOPLE // 10, PEOPLE):
         _populate(purpose, notice, people)
-        campaign = _approved(purpose, sender, f"to-{people}")
+        campaign = approved(purpose, sender, f"to-{people}")
         foreseeing = seconds(lambda one=campaign: enrolment.foresee(one, AT))  # type: ignore[misc]
         launching = seconds(
             lambda one=campaign: dispatch.launch(campaign=one, by="worker", at=AT)  # type: ignore[misc]
