@@ -122,7 +122,7 @@ class CampaignAdmin(ReadOnly):
     list_filter = ["status", "purpose"]
     ordering = ["-id"]
     change_form_template = "admin/campaigns/campaign/change_form.html"
-    shown = ["status", "written_by", "approved_by", "counted", "billed_as"]
+    shown = ["written_by", "approved_by", "counted", "billed_as"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("campaigns.add_campaign")
