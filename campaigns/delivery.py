@@ -70,7 +70,7 @@ def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
     if not ids:
         return None
     by_claim = uuid.uuid4()
-    Message.objects.filter(pk__in=ids).update(
+    Message.objects.filter(pk__among=ids).update(
         status=Status.CLAIMED, claim=by_claim, lease_until=Now() + settings.LEASE
     )
     return len(ids), by_claim
@@ -230,6 +230,24 @@ WHERE id = %s AND outcome IN ('pending', 'unknown')
 """
 
 
+# The same of a whole batch, where the database takes columns as arrays.
+MESSAGES_AT_ONCE = """
+UPDATE campaigns_message ours
+SET status = told.status, reason = told.reason, due_at = told.due_at,
+    settled_at = told.settled_at, claim = NULL, lease_until = NULL
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::uuid[])
+    AS told (status, reason, due_at, settled_at, id, claim)
+WHERE ours.id = told.id AND ours.claim = told.claim AND ours.status IN ('calling', 'unknown')
+"""
+ATTEMPTS_AT_ONCE = """
+UPDATE campaigns_attempt ours
+SET outcome = told.outcome, provider_id = told.provider_id, code = told.code
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
+    AS told (outcome, provider_id, code, id)
+WHERE ours.id = told.id AND ours.outcome IN ('pending', 'unknown')
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """Where a call leaves its message."""
@@ -246,9 +264,8 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
         return
     fates = [(one, _fate(one, at)) for one in called]
     _hold_opted_out(called)
-    with connection.cursor() as cursor:
-        cursor.executemany(SETTLE_MESSAGE, [_message_row(one, fate, at) for one, fate in fates])
-        cursor.executemany(SETTLE_ATTEMPT, [_attempt_row(one) for one in called])
+    _write(SETTLE_MESSAGE, MESSAGES_AT_ONCE, [_message_row(one, fate, at) for one, fate in fates])
+    _write(SETTLE_ATTEMPT, ATTEMPTS_AT_ONCE, [_attempt_row(one) for one in called])
     _believe_refusals(called, at)
     _tally(fates, at)
     trail.record(
@@ -258,6 +275,15 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
         at=at,
         facts=dict(Counter(str(fate.status) for _one, fate in fates)),
     )
+
+
+def _write(each: str, at_once: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Settle these rows by the fastest way that this database has."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(at_once, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            cursor.executemany(each, rows)
 
 
 def _tally(fates: Sequence[tuple[Called, Fate]], at: datetime) -> None:

@@ -82,14 +82,14 @@ def _held(claim: uuid.UUID) -> list[Message]:
     held = Message.objects.filter(claim=claim, status=Status.CLAIMED, lease_until__gt=Now())
     campaigns = held.exclude(campaign=None).values_list("campaign_id", flat=True)
     _hold_campaigns(set(campaigns))  # campaigns before messages, as cancel locks them
-    related = (
-        *("campaign__purpose", "campaign__sender", "subscriber__area", "reply__sender"),
-        *("sender", "confirms"),
+    shared = (  # by many messages of a claim: each is read once, and not once a message
+        *("campaign__purpose", "campaign__sender", "subscriber__area"),
+        *("reply__sender", "sender", "confirms"),
     )
-    locked = held.select_related(*related).select_for_update(of=("self",))
-    messages = list(locked.order_by("id"))
+    locked = held.select_related("subscriber").select_for_update(of=("self",))
+    messages = list(locked.order_by("id").prefetch_related(*shared))
     people = [m.subscriber_id for m in messages if m.subscriber_id]
-    list(Subscriber.objects.filter(pk__in=people).in_lock_order().values_list("pk"))
+    list(Subscriber.objects.filter(pk__among=people).in_lock_order().values_list("pk"))
     return messages
 
 
@@ -115,7 +115,7 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
         statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
         senders=Sender.objects.in_bulk({_sender_id(m) for m in messages}),
         permitted=dict(
-            Consent.objects.permitting(at).filter(pk__in=consents).values_list("pk", "notice_id")
+            Consent.objects.permitting(at).filter(pk__among=consents).values_list("pk", "notice_id")
         ),
         confirmable=_confirmable(messages, at),
         windows=windows,
@@ -152,7 +152,7 @@ def _count(facts: Facts, messages: Sequence[Message]) -> None:
     purposes = {m.campaign.purpose_id: m.campaign.purpose for m in messages if m.campaign}
     longest = max([DAY, *(purpose.span for purpose in purposes.values())])
     recent = Message.objects.counted().filter(
-        subscriber__in=[m.subscriber_id for m in messages if m.subscriber_id],
+        subscriber__among=[m.subscriber_id for m in messages if m.subscriber_id],
         fenced_at__gt=facts.at - longest,
     )
     for person, purpose, fenced_at in recent.values_list(
@@ -242,7 +242,7 @@ def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], facts: Facts) -> Non
             together[verdict, json.dumps(_found(message, facts))].append(message.pk)
     for (verdict, found), ids in together.items():
         waits = verdict.status == Status.WAITING
-        Message.objects.filter(pk__in=ids).update(
+        Message.objects.filter(pk__among=ids).update(
             status=verdict.status,
             reason=verdict.reason,
             stopped=json.loads(found),
@@ -308,7 +308,7 @@ def _mark_calling(passing: Sequence[Message], at: datetime) -> None:
     for message in passing:
         by_tries[message.tries].append(message.pk)
     for tries, ids in by_tries.items():
-        Message.objects.filter(pk__in=ids).update(
+        Message.objects.filter(pk__among=ids).update(
             status=Status.CALLING,
             fenced_at=at,
             tries=tries + 1,

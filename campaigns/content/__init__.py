@@ -57,7 +57,7 @@ def findings(
     the words of warnings, while secrets are looked for in every language that we know. A link is
     inside if its host is one of `domains` or below one; None leaves that open. `known_words` are
     spelt rightly. More billed segments than `most_segments` bring a warning. Raises nothing for
-    any text. Sources: CTIA Messaging Principles 5.1 and 5.3, PCI DSS v4.0, 4.2.2, GDPR art. 5(1)(c).
+    any text. Sources: CTIA Messaging Principles 5.1 and 5.3; PCI DSS v4.0, 4.2.2; GDPR Art. 5.
     """
     reading, spoken = read(text), main_language(language)
     found = [
