@@ -16,10 +16,12 @@ from audit import operators, roles
 from audit.models import Operator
 from campaigns import dispatch, enrolment, senders
 from campaigns.models import Campaign, Message, Sender
-from consent import places, purposes
+from consent import places
 from consent.intake import area_keys
 from consent.models import Notice, Purpose
-from tests.benchmarks.import_of_lists import WORDING
+from tests.benchmarks.import_of_lists import notice, purpose
+
+__all__ = ["notice", "purpose"]
 
 PEOPLE = int(os.environ.get("ROWS", "1000000"))
 AREAS = [201, 212, 305, 312, 404, 407, 415, 503, 512, 602, 617, 689, 702, 713, 801, 808, 907, 919]
@@ -51,27 +53,6 @@ REFUSALS_OF = """
 INSERT INTO consent_suppression (number_index, channel, reason, at)
 SELECT md5(n::text) || md5('i' || n), 'sms', 'STOP', %s FROM made WHERE n %% 100 BETWEEN 22 AND 26
 """
-
-
-@pytest.fixture
-def purpose(transactional_db: None) -> Purpose:
-    return purposes.define(
-        code="offers",
-        name="Offers",
-        promise="Offers.",
-        frequency=4,
-        period=Purpose.Period.MONTH,
-        double_opt_in=True,
-        by="command",
-        at=SINCE,
-    )
-
-
-@pytest.fixture
-def notice(purpose: Purpose) -> Notice:
-    return purposes.publish(
-        purpose=purpose, language="en", wording=WORDING, shown_from=SINCE, by="command", at=SINCE
-    )
 
 
 @pytest.fixture
