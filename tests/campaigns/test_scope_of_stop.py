@@ -217,7 +217,11 @@ def test_what_was_kept_is_a_new_period_with_its_evidence(scope, subscribed):
     assert (kept.method, kept.given_at) == (Method.RESTORED, SOON)
     assert str(chosen.pk) in kept.evidence
     told = Entry.objects.get(verb="refusal.narrowed")
-    assert told.facts == {"kept": kept.purpose_id, "consents": [kept.pk.hex]}
+    assert told.facts == {
+        "kept": kept.purpose_id,
+        "consents": [kept.pk.hex],
+        "evidence": kept.commitment,
+    }
 
 
 def test_the_answer_counts_within_a_day(scope, subscribed):
