@@ -94,6 +94,15 @@ def edit(*, campaign: Campaign, by: Operator, at: datetime, **changes: Any) -> N
 
 
 @transaction.atomic
+def dry_run(*, campaign: Campaign, at: datetime) -> enrolment.Foreseen:
+    """What a launch now would do. Raises StepRefused for a campaign that was launched."""
+    _lock(campaign)
+    if campaign.launched_at is not None:
+        raise StepRefused("This campaign was launched; its page counts what became of it.")
+    return enrolment.foresee(campaign, at)
+
+
+@transaction.atomic
 def check(*, campaign: Campaign, by: Actor, at: datetime) -> None:
     """Have a draft checked, and its audience counted: that count is what gets approved.
 

@@ -401,6 +401,7 @@ VERBS = [
     signup,
 ]
 NO_VERB = {
+    "dispatch.dry_run": "asks, and changes nothing",
     "dispatch.keep_time": "the clock is its actor: each step names the worker",
     "integrations.by_key": "asks, and changes nothing",
     "integrations.fingerprint_of": "arithmetic",

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from campaigns import audience, dispatch, enrolment, preflight, watch
+from campaigns import audience, dispatch, preflight, watch
 from campaigns.admin.acts import ACTS, STEPPED_UP
 from campaigns.admin.writing import FILTERS, TEXT_IN, AudienceForm, CampaignForm
 from campaigns.audience import Audience
@@ -166,10 +166,11 @@ class CampaignAdmin(ReadOnly):
     def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What would become of everyone if the campaign were launched now."""
         campaign = self._seen(request, pk)
-        if campaign.launched_at is not None:
-            self.message_user(request, _("It was launched; its page counts what became of it."))
+        try:
+            foreseen = dispatch.dry_run(campaign=campaign, at=clock.now())
+        except StepRefused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[pk]))
-        foreseen = enrolment.foresee(campaign, clock.now())
         segments = max(measure(text).segments for text in campaign.texts)
         frame = {**self.admin_site.each_context(request), "opts": self.opts}
         facts = {"campaign": campaign, "foreseen": foreseen, "segments": segments}

@@ -401,6 +401,15 @@ def test_a_dry_run_is_told_in_words(author, compose, people, person):
     assert not Message.objects.exists()
 
 
+def test_what_was_launched_has_no_dry_run(author, launched, person):
+    person()
+    campaign = launched()
+    answer = _post(author, "dry_run", campaign)
+    assert (answer.status_code, answer["Location"]) == (302, _page(campaign))
+    assert "its page counts what became of it" in _read(author, _page(campaign))
+    assert campaign.openings.exists()
+
+
 def test_a_copy_is_a_draft_of_whoever_asked(author, approver, launched, operators):
     campaign = launched()
     answer = _post(author, "clone", campaign)
