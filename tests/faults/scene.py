@@ -158,6 +158,14 @@ def launch(business: Business, *, text: str = TEXT) -> Campaign:
 # --- the provider's account --------------------------------------------------------------------
 
 
+def resume_if_paused(business: Business, campaign: Campaign) -> None:
+    """What an operator does who saw that a campaign paused by itself, and knows why."""
+    campaign.refresh_from_db()
+    if campaign.status == Campaign.Status.PAUSED:
+        after = campaign.tallies.latest("at").at + timedelta(seconds=1)
+        dispatch.resume(campaign=campaign, by=business.approver, at=after)
+
+
 def misbehave(stack: Stack, **rates: float) -> None:
     """Put these fault rates in force at the provider, and no others."""
     stack.ask("/sandbox/faults", rates)
