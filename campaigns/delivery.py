@@ -4,16 +4,16 @@ Outbound is at most once. A worker may die anywhere: before the fence its messag
 the fence their outcome is unknown, and what is unknown is never sent again by a machine.
 """
 
+import json
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-import aiohttp
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -21,19 +21,15 @@ from django.db.models.functions import Now
 
 from audit import trail
 from audit.models import Operator
-from campaigns import answers, dispatch, fence, pacing, text
-from campaigns.gateways import twilio
-from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
-from campaigns.gateways.wire import wire
+from campaigns import dispatch, fence, pacing
+from campaigns.calling import Called, Calling, Withheld
+from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Sender, Tally
-from config.encryption.ring import CannotDecrypt
 from consent import ledger
 from consent.models import Subscriber, Suppression
 
 Status = Message.Status
 Outcome = Attempt.Outcome
-GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
-MOST_SEGMENTS = 255  # that one text may have: 3GPP TS 23.040, 9.2.3.24.1
 BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 
 
@@ -43,18 +39,55 @@ class NotUnknown(Exception):
 
 def turn(*, at: datetime) -> int:
     """Carry one batch through, from claim to settlement; returns how many messages it took up."""
+    batch = take_up(at=at)
+    if batch is None:
+        return 0
+    batch.finish(at=at)
+    return batch.size
+
+
+def turns(*, now: Callable[[], datetime], until: float) -> None:
+    """Carry batches through until nothing is due, or until the monotonic time `until`, in seconds.
+
+    While one batch is being called the next is taken up; a worker that dies leaves two at most.
+    """
+    under_way: deque[Batch] = deque()
+    try:
+        while time.monotonic() < until and (batch := take_up(at=now())):
+            under_way.append(batch)
+            if len(under_way) > 1:
+                under_way[0].finish(at=now())
+                under_way.popleft()
+    finally:  # whatever went wrong with the others
+        for batch in under_way:
+            batch.finish(at=now())
+
+
+class Batch:
+    """Messages that one claim took up, those on their way that the fence let pass."""
+
+    def __init__(self, size: int, calling: Calling) -> None:
+        self.size = size
+        self._calling = calling
+
+    def finish(self, *, at: datetime) -> None:
+        """Wait for its answers, write them down, and look how its campaigns fare."""
+        called = self._calling.called()
+        settle(called=called, at=at)
+        for campaign in {one.attempt.message.campaign for one in called} - {None}:
+            assert campaign is not None  # what has none is an answer
+            dispatch.watch(campaign=campaign, by="worker", at=at)
+
+
+def take_up(*, at: datetime) -> Batch | None:
+    """Claim what is due, ask the fence, and begin to hand over; None if nothing is due."""
     claimed = claim(at=at)
     if claimed is None:
-        return 0
-    taken, by_claim = claimed
+        return None
+    size, by_claim = claimed
     since = time.monotonic()
     attempts = fence.pass_claim(claim=by_claim, at=at)
-    called = call(attempts, since=since)
-    settle(called=called, at=at)
-    for campaign in {one.attempt.message.campaign for one in called} - {None}:
-        assert campaign is not None  # what has none is an answer
-        dispatch.watch(campaign=campaign, by="worker", at=at)
-    return taken
+    return Batch(size, Calling(attempts, since=since))
 
 
 # --- claim -------------------------------------------------------------------------------------
@@ -78,172 +111,73 @@ def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
 
 def _answers(at: datetime) -> list[int]:
     """What people asked for waits for no pace, though it counts for its sender's."""
-    due = Message.objects.due(at).filter(campaign=None).select_related("reply__sender", "sender")
-    taken = _take(due, settings.CLAIM_SIZE)
+    due = Message.objects.waiting(at).filter(campaign=None)
+    ids = _take(due, settings.CLAIM_SIZE)
+    taken = Message.objects.filter(pk__in=ids).select_related("reply") if ids else []
     by_sender = Counter(one.reply.sender_id if one.reply else one.sender_id for one in taken)
-    for sender in _held(key for key in by_sender if key):
+    for sender in _paced(by_sender).values():
         _spend(sender, by_sender[sender.pk], at)
-    return [one.pk for one in taken]
+    return ids
 
 
 def _of_campaigns(at: datetime) -> list[int]:
     """A fair share of each campaign that has something due, within the pace of its sender."""
     campaigns = list(Campaign.objects.with_due_messages(at).order_by("pk"))
-    senders = {sender.pk: sender for sender in _held(one.sender_id for one in campaigns)}
+    senders = _paced(one.sender_id for one in campaigns)
     ids: list[int] = []
     for place, campaign in enumerate(campaigns):
         share = ceil((settings.CLAIM_SIZE - len(ids)) / (len(campaigns) - place))
-        segments, sender = campaign.most_segments or 1, senders[campaign.sender_id]
-        due = Message.objects.due(at).filter(campaign=campaign).only("pk")
-        taken = _take(due, min(share, _room(sender, at) // segments))
-        _spend(sender, len(taken) * segments, at)
-        ids += [message.pk for message in taken]
+        segments, sender = campaign.most_segments or 1, senders.get(campaign.sender_id)
+        due = Message.objects.waiting(at).filter(campaign=campaign)
+        if sender is None:
+            ids += _take(due, share)
+        else:
+            taken = _take(due, min(share, _room(sender, at) // segments))
+            _spend(sender, len(taken) * segments, at)
+            ids += taken
     return ids
 
 
-def _held(keys: Iterable[int]) -> list[Sender]:
-    """These senders, locked until the claim commits: two claims at once would spend twice."""
-    paced = Sender.objects.filter(pk__in=set(keys)).order_by("pk")
-    return list(paced.select_for_update(no_key=True))
+def _paced(keys: Iterable[int | None]) -> dict[int, Sender]:
+    """Those senders that have a pace, locked until the claim commits: two would spend it twice."""
+    wanted = {key for key in keys if key}
+    paced = Sender.objects.filter(pk__in=wanted, segments_per_second__isnull=False).order_by("pk")
+    return {sender.pk: sender for sender in paced.select_for_update(no_key=True)}
 
 
 def _room(sender: Sender, at: datetime) -> int:
-    if sender.segments_per_second is None:
-        return settings.CLAIM_SIZE * MOST_SEGMENTS
+    assert sender.segments_per_second is not None  # it has a pace
     return pacing.room(rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at)
 
 
 def _spend(sender: Sender, segments: int, at: datetime) -> None:
-    if segments and sender.segments_per_second is not None:
+    assert sender.segments_per_second is not None  # it has a pace
+    if segments:
         sender.bucket_full_at = pacing.spent(
             segments, rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at
         )
         sender.save(update_fields=["bucket_full_at"])
 
 
-def _take(due: QuerySet[Message], most: int) -> list[Message]:
+def _take(due: QuerySet[Message], most: int) -> list[int]:
     """Free rows; those that another worker holds are passed over, not waited for."""
-    free = due.order_by("due_at", "id").select_for_update(skip_locked=True, of=("self",))
-    return list(free[:most]) if most > 0 else []
-
-
-# --- call --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """What came of handing one attempt over."""
-
-    attempt: Attempt
-    outcome: Attempt.Outcome
-    provider_id: str = ""
-    code: str = ""
-    refusal: NotSent | None = None
-
-
-def call(attempts: Sequence[Attempt], *, since: float | None = None) -> list[Called]:
-    """Hand every attempt to its gateway, many at a time, with no database connection in use.
-
-    `since` is the monotonic time, in seconds, at which their fence was asked. A worker that stood
-    still since then hands nothing over: its messages may be another's by now.
-    """
-    fenced = time.monotonic() if since is None else since
-
-    async def hand_over(client: aiohttp.ClientSession, attempt: Attempt) -> str:
-        if time.monotonic() - fenced > settings.LEASE.total_seconds() / 2:
-            raise NotSent("the worker stood still past half its lease")
-        gateway = GATEWAYS[_sender(attempt.message).gateway]
-        return str(await gateway.send(client, _outgoing(attempt)))
-
-    answers = wire().gather(hand_over, attempts)
-    return [_read(attempt, answer) for attempt, answer in zip(attempts, answers, strict=True)]
-
-
-def _sender(message: Message) -> Sender:
-    if message.campaign is not None:
-        return message.campaign.sender
-    sender = message.reply.sender if message.reply else message.sender
-    assert sender is not None  # the fence lets none pass without
-    return sender
-
-
-def _outgoing(attempt: Attempt) -> Outgoing:
-    message = attempt.message
-    try:
-        return Outgoing(
-            to=_number(message),
-            sender=_sender(message).address,
-            body=_body(attempt),
-            attempt=attempt.pk.hex,
-            valid_for=_window_end(attempt) - attempt.at,
-        )
-    except CannotDecrypt:
-        raise NotSent("its person cannot be decrypted", permanent=True) from None
-
-
-def _number(message: Message) -> str:
-    if message.subscriber is not None:
-        return message.subscriber.number
-    assert message.reply is not None  # the database says so
-    return message.reply.number
-
-
-def _body(attempt: Attempt) -> str:
-    """The text that the fence let pass, filled in for this person."""
-    message = attempt.message
-    if message.campaign is None or message.subscriber is None:
-        return answers.with_links(message.body)
-    template = message.campaign.text_in(attempt.decision["text_in"])
-    return text.render(template, {"first_name": message.subscriber.first_name})
-
-
-def _window_end(attempt: Attempt) -> datetime:
-    """When the provider must have given up: the end of the window or the message's own end."""
-    closes_at = attempt.decision.get("closes_at")
-    ends = [attempt.message.not_after]
-    if closes_at:
-        ends.append(datetime.fromisoformat(closes_at))
-    return min(ends)
-
-
-def _read(attempt: Attempt, answer: str | Exception) -> Called:
-    if isinstance(answer, str):
-        return Called(attempt, Outcome.ACCEPTED, provider_id=answer)
-    if isinstance(answer, NotSent):
-        return Called(attempt, Outcome.REFUSED, code=answer.code, refusal=answer)
-    if isinstance(answer, MaybeSent):
-        return Called(attempt, Outcome.UNKNOWN, code=answer.code)
-    return Called(attempt, Outcome.UNKNOWN, code=type(answer).__name__)
+    free = due.order_by("due_at", "id").select_for_update(skip_locked=True)
+    return list(free.values_list("pk", flat=True)[:most]) if most > 0 else []
 
 
 # --- settle ------------------------------------------------------------------------------------
 
 # A sweeper may have called the outcome unknown meanwhile; whoever made the call knows better.
-SETTLE_MESSAGE = """
-UPDATE campaigns_message
-SET status = %s, reason = %s, due_at = %s, settled_at = %s, claim = NULL, lease_until = NULL
-WHERE id = %s AND claim = %s AND status IN ('calling', 'unknown')
+SETTLED_FROM = [Status.CALLING, Status.UNKNOWN]
+TELL_ATTEMPT = """
+UPDATE campaigns_attempt SET outcome = %(outcome)s, provider_id = %(provider_id)s, code = %(code)s
+WHERE id = %(id)s AND outcome IN ('pending', 'unknown')
 """
-SETTLE_ATTEMPT = """
-UPDATE campaigns_attempt SET outcome = %s, provider_id = %s, code = %s
-WHERE id = %s AND outcome IN ('pending', 'unknown')
-"""
-
-
-# The same of a whole batch, where the database takes columns as arrays.
-MESSAGES_AT_ONCE = """
-UPDATE campaigns_message ours
-SET status = told.status, reason = told.reason, due_at = told.due_at,
-    settled_at = told.settled_at, claim = NULL, lease_until = NULL
-FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::uuid[])
-    AS told (status, reason, due_at, settled_at, id, claim)
-WHERE ours.id = told.id AND ours.claim = told.claim AND ours.status IN ('calling', 'unknown')
-"""
-ATTEMPTS_AT_ONCE = """
+# The same of a whole batch, where the database reads rows from JSON.
+TELL_ATTEMPTS = """
 UPDATE campaigns_attempt ours
 SET outcome = told.outcome, provider_id = told.provider_id, code = told.code
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
-    AS told (outcome, provider_id, code, id)
+FROM json_to_recordset(%s) AS told (id uuid, outcome text, provider_id text, code text)
 WHERE ours.id = told.id AND ours.outcome IN ('pending', 'unknown')
 """
 
@@ -264,8 +198,8 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
         return
     fates = [(one, _fate(one, at)) for one in called]
     _hold_opted_out(called)
-    _write(SETTLE_MESSAGE, MESSAGES_AT_ONCE, [_message_row(one, fate, at) for one, fate in fates])
-    _write(SETTLE_ATTEMPT, ATTEMPTS_AT_ONCE, [_attempt_row(one) for one in called])
+    _settle_messages(fates, at)
+    _tell_attempts(called)
     _believe_refusals(called, at)
     _tally(fates, at)
     trail.record(
@@ -277,13 +211,35 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
     )
 
 
-def _write(each: str, at_once: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Settle these rows by the fastest way that this database has."""
+def _settle_messages(fates: Sequence[tuple[Called, Fate]], at: datetime) -> None:
+    """One statement for all that share a fate; each claim only what is its own still."""
+    together: dict[tuple[Fate, uuid.UUID], list[int]] = defaultdict(list)
+    for one, fate in fates:
+        together[fate, one.attempt.claim].append(one.attempt.message_id)
+    for (fate, claim), ids in together.items():
+        ours = Message.objects.filter(pk__among=ids, claim=claim, status__in=SETTLED_FROM)
+        told: dict[str, Any] = {"status": fate.status, "reason": fate.reason, "settled_at": at}
+        if fate.status == Status.WAITING:
+            told |= {"due_at": fate.due_at, "settled_at": None}
+        ours.update(claim=None, lease_until=None, **told)
+
+
+def _tell_attempts(called: Sequence[Called]) -> None:
+    """Write down each answer, by the fastest way that this database has."""
+    rows = [
+        {
+            "id": one.attempt.pk.hex,
+            "outcome": one.outcome,
+            "provider_id": one.provider_id,
+            "code": one.code[:60],
+        }
+        for one in called
+    ]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(at_once, [list(column) for column in zip(*rows, strict=True)])
+            cursor.execute(TELL_ATTEMPTS, [json.dumps(rows)])
         else:
-            cursor.executemany(each, rows)
+            cursor.executemany(TELL_ATTEMPT, rows)
 
 
 def _tally(fates: Sequence[tuple[Called, Fate]], at: datetime) -> None:
@@ -309,6 +265,8 @@ def _fate(one: Called, at: datetime) -> Fate:
 
 
 def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
+    if isinstance(refusal, Withheld):
+        return Fate(Status.WAITING, f"It was withheld: {refusal.code}.", due_at=at)
     reason = f"The provider did not take it ({refusal.code})."
     if refusal.permanent:
         return Fate(Status.REFUSED, reason)
@@ -317,28 +275,6 @@ def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
     if again_at >= attempt.message.not_after:
         return Fate(Status.REFUSED, reason)
     return Fate(Status.WAITING, reason, due_at=again_at)
-
-
-def _message_row(one: Called, fate: Fate, at: datetime) -> list[Any]:
-    message = one.attempt.message
-    instant = connection.ops.adapt_datetimefield_value
-    return [
-        fate.status,
-        fate.reason,
-        instant(fate.due_at or message.due_at),
-        None if fate.status == Status.WAITING else instant(at),
-        message.pk,
-        _stored(one.attempt.claim),
-    ]
-
-
-def _attempt_row(one: Called) -> list[Any]:
-    return [one.outcome, one.provider_id, one.code[:60], _stored(one.attempt.pk)]
-
-
-def _stored(key: uuid.UUID) -> Any:
-    """A UUID as this database keeps it."""
-    return Attempt._meta.pk.get_db_prep_value(key, connection)
 
 
 def _hold_opted_out(called: Sequence[Called]) -> None:

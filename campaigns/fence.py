@@ -11,16 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.functions import Now
 
 from audit import merkle, trail
 from campaigns import quiet_hours
-from campaigns.models import Attempt, Campaign, Message, Sender
+from campaigns.models import Attempt, Campaign, Decision, Message
 from consent.models import Area, Consent, Method, Purpose, Subscriber
 
 Status = Message.Status
@@ -36,6 +37,20 @@ CAP_OF_BUSINESS = "The daily limit of our own messages to one person was reached
 SENDER = "The sender is not verified, or may not be used in that country."
 OUTSIDE_WINDOW = "Outside the permitted hours."
 
+# What is not looked at here, and costs as much to read as what is.
+UNREAD = ("opening", "reason", "stopped", "lease_until", "fenced_at", "settled_at")
+
+CONSENT = "consent"
+OWN_OPT_IN = "the person's own opt-in"
+OWN_REPLY = "the person's own reply"
+
+INSERT_ATTEMPTS = """
+INSERT INTO campaigns_attempt
+    (id, message_id, number, claim, at, decision_id, outcome, provider_id, code)
+SELECT id, message, number, %s, %s, decision, 'pending', '', ''
+FROM json_to_recordset(%s) AS told (id uuid, message bigint, number smallint, decision bigint)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -49,19 +64,31 @@ class Verdict:
 PASS = Verdict(Status.CALLING)
 
 
+class Grounds(NamedTuple):
+    """What the fence finds of one message; what is the same of many is recorded once."""
+
+    allowed_by: str | None = None  # nothing, of what was stopped
+    text_in: str | None = None
+    notice: int | None = None
+    area: int | None = None
+    of_day: int | None = None
+    of_purpose: int | None = None
+
+
 @dataclass
 class Facts:
     """What holds for a claim at this instant, read after its people and campaigns were locked."""
 
     at: datetime
-    statuses: dict[int, str]
-    senders: dict[int, Sender]
     permitted: dict[uuid.UUID, int]  # with the notice that each rests on
     confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     hours: dict[int, dict[str, Any]]  # what they say of each area, as it is recorded
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
     of_purpose: Counter[tuple[uuid.UUID, int]] = field(default_factory=Counter)
+
+
+Decided = tuple[Message, Verdict, Grounds]
 
 
 @transaction.atomic
@@ -72,48 +99,58 @@ def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
     """
     messages = _held(claim)
     facts = _facts(messages, at)
-    verdicts = [(message, _verdict(message, facts)) for message in messages]
-    _put_aside(verdicts, facts)
-    passing = [message for message, verdict in verdicts if verdict is PASS]
-    return _record(passing, claim, facts)
+    decided = [
+        (message, _verdict(message, facts), _grounds(message, facts)) for message in messages
+    ]
+    _put_aside([one for one in decided if one[1] is not PASS], facts)
+    return _record([one for one in decided if one[1] is PASS], claim, facts)
 
 
 def _held(claim: uuid.UUID) -> list[Message]:
+    """The messages of a claim and their people, locked; what many share is read once."""
     held = Message.objects.filter(claim=claim, status=Status.CLAIMED, lease_until__gt=Now())
-    campaigns = held.exclude(campaign=None).values_list("campaign_id", flat=True)
-    _hold_campaigns(set(campaigns))  # campaigns before messages, as cancel locks them
-    shared = (  # by many messages of a claim: each is read once, and not once a message
-        *("campaign__purpose", "campaign__sender", "subscriber__area"),
-        *("reply__sender", "sender", "confirms"),
-    )
-    locked = held.select_related("subscriber").select_for_update(of=("self",))
-    messages = list(locked.order_by("id").prefetch_related(*shared))
-    people = [m.subscriber_id for m in messages if m.subscriber_id]
-    list(Subscriber.objects.filter(pk__among=people).in_lock_order().values_list("pk"))
+    campaigns = _held_campaigns(held)  # campaigns before messages, as cancel locks them
+    messages = list(held.select_for_update().order_by("id").defer(*UNREAD))
+    people = _held_people(messages)
+    for message in messages:
+        if message.campaign_id:
+            message.campaign = campaigns[message.campaign_id]
+        if message.subscriber_id:
+            message.subscriber = people[message.subscriber_id]
+    answers = [message for message in messages if not message.campaign_id]
+    prefetch_related_objects(answers, "reply__sender", "sender", "confirms")
     return messages
 
 
-def _hold_campaigns(ids: Iterable[int]) -> None:
+def _held_campaigns(held: QuerySet[Message]) -> dict[int, Campaign]:
     """Nobody pauses or cancels these until we commit; other fences pass beside us."""
-    wanted = sorted(ids)
+    of_them = held.exclude(campaign=None).order_by("campaign_id")
+    wanted = list(of_them.values_list("campaign_id", flat=True).distinct())
     if connection.vendor == "postgresql" and wanted:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT 1 FROM campaigns_campaign WHERE id = ANY(%s) ORDER BY id FOR SHARE",
                 [wanted],
             )
+    return Campaign.objects.select_related("purpose", "sender").in_bulk(wanted)
+
+
+def _held_people(messages: Iterable[Message]) -> dict[uuid.UUID, Subscriber]:
+    wanted = [message.subscriber_id for message in messages if message.subscriber_id]
+    people = list(Subscriber.objects.filter(pk__among=wanted).in_lock_order())
+    areas = Area.objects.in_bulk({person.area_id for person in people})
+    for person in people:
+        person.area = areas[person.area_id]
+    return {person.pk: person for person in people}
 
 
 def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     consents = [m.consent_id for m in messages if m.consent_id]
-    campaigns = {m.campaign_id for m in messages if m.campaign_id}
     areas = {m.subscriber.area_id: m.subscriber.area for m in messages if m.subscriber}
     book = quiet_hours.load()
     windows = {pk: _window(book, area, at) for pk, area in areas.items()}
     facts = Facts(
         at=at,
-        statuses=dict(Campaign.objects.filter(pk__in=campaigns).values_list("pk", "status")),
-        senders=Sender.objects.in_bulk({_sender_id(m) for m in messages}),
         permitted=dict(
             Consent.objects.permitting(at).filter(pk__among=consents).values_list("pk", "notice_id")
         ),
@@ -129,12 +166,6 @@ def _confirmable(messages: Sequence[Message], at: datetime) -> set[uuid.UUID]:
     wanted = [m.confirms_id for m in messages if m.confirms_id]
     awaiting = Consent.objects.awaiting_confirmation(at).filter(pk__in=wanted)
     return set(awaiting.values_list("pk", flat=True)) if wanted else set()
-
-
-def _sender_id(message: Message) -> int | None:
-    if message.campaign is not None:
-        return message.campaign.sender_id
-    return message.reply.sender_id if message.reply else message.sender_id
 
 
 def _window(book: quiet_hours.Rulebook, area: Area, at: datetime) -> quiet_hours.Window:
@@ -171,13 +202,13 @@ def _verdict(message: Message, facts: Facts) -> Verdict:
     if message.confirms is not None:
         return _verdict_on_confirmation(message, message.confirms, facts)
     if message.campaign is None:
-        return _verdict_on_answer(message, facts)
+        return _verdict_on_answer(message)
     return _verdict_on_campaign(message, message.campaign, facts)
 
 
-def _verdict_on_answer(message: Message, facts: Facts) -> Verdict:
+def _verdict_on_answer(message: Message) -> Verdict:
     """An answer to a person's own reply needs no consent and no hour, only a sender of ours."""
-    sender = facts.senders.get(_sender_id(message) or 0)
+    sender = message.from_sender
     if sender is None or sender.verified_at is None:
         return Verdict(Status.BLOCKED, SENDER)
     return PASS
@@ -188,7 +219,7 @@ def _verdict_on_confirmation(message: Message, consent: Consent, facts: Facts) -
     assert message.subscriber is not None  # the database says so
     if consent.pk not in facts.confirmable:
         return Verdict(Status.BLOCKED, NOT_TO_BE_CONFIRMED)
-    sender = facts.senders.get(_sender_id(message) or 0)
+    sender = message.from_sender
     if sender is None or not sender.may_reach(message.subscriber.area.country):
         return Verdict(Status.BLOCKED, SENDER)
     window = facts.windows[message.subscriber.area_id]
@@ -199,14 +230,13 @@ def _verdict_on_confirmation(message: Message, consent: Consent, facts: Facts) -
 
 def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
     assert message.subscriber is not None  # the database says so
-    status = facts.statuses[campaign.pk]
-    if status == Campaign.Status.CANCELLED:
+    if campaign.status == Campaign.Status.CANCELLED:
         return Verdict(Status.CANCELLED, NOT_NOW)
-    if status != Campaign.Status.SENDING:
+    if campaign.status != Campaign.Status.SENDING:
         return Verdict(Status.WAITING, NOT_NOW, due_at=message.due_at)
     if message.consent_id not in facts.permitted:
         return Verdict(Status.BLOCKED, NO_PERMISSION)
-    if not facts.senders[campaign.sender_id].may_reach(message.subscriber.area.country):
+    if not campaign.sender.may_reach(message.subscriber.area.country):
         return Verdict(Status.BLOCKED, SENDER)
     window = facts.windows[message.subscriber.area_id]
     if not window.open:
@@ -234,18 +264,17 @@ def _verdict_on_caps(
     return PASS
 
 
-def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], facts: Facts) -> None:
-    """One statement for all that share a verdict and what it rests on, not one per message."""
-    together: dict[tuple[Verdict, str], list[int]] = defaultdict(list)
-    for message, verdict in verdicts:
-        if verdict is not PASS:
-            together[verdict, json.dumps(_found(message, facts))].append(message.pk)
-    for (verdict, found), ids in together.items():
+def _put_aside(stopped: Iterable[Decided], facts: Facts) -> None:
+    """One statement for all that share a verdict and its grounds, not one per message."""
+    together: dict[tuple[Verdict, Grounds], list[int]] = defaultdict(list)
+    for message, verdict, grounds in stopped:
+        together[verdict, grounds._replace(allowed_by=None)].append(message.pk)
+    for (verdict, grounds), ids in together.items():
         waits = verdict.status == Status.WAITING
         Message.objects.filter(pk__among=ids).update(
             status=verdict.status,
             reason=verdict.reason,
-            stopped=json.loads(found),
+            stopped=_told(grounds, facts),
             due_at=verdict.due_at,
             claim=None,
             lease_until=None,
@@ -253,22 +282,43 @@ def _put_aside(verdicts: Sequence[tuple[Message, Verdict]], facts: Facts) -> Non
         )
 
 
-def _record(passing: Sequence[Message], claim: uuid.UUID, facts: Facts) -> list[Attempt]:
+def _record(passing: Sequence[Decided], claim: uuid.UUID, facts: Facts) -> list[Attempt]:
+    if not passing:
+        return []
+    decisions = {grounds: Decision(told=_told(grounds, facts)) for _m, _v, grounds in passing}
+    Decision.objects.bulk_create(decisions.values())
     attempts = [
         Attempt(
             message=message,
             number=message.tries + 1,
             claim=claim,
             at=facts.at,
-            decision=_decision(message, facts),
+            decision=decisions[grounds],
         )
-        for message in passing
+        for message, _verdict, grounds in passing
     ]
-    Attempt.objects.bulk_create(attempts)
-    _mark_calling(passing, facts.at)
-    if attempts:
-        _tell(attempts, facts.at)
+    _insert(attempts, claim, facts.at)
+    _mark_calling([message for message, _verdict, _grounds in passing], facts.at)
+    _tell(attempts, facts.at)
     return attempts
+
+
+def _insert(attempts: Sequence[Attempt], claim: uuid.UUID, at: datetime) -> None:
+    """Write the attempts of a claim, by the fastest way that this database has."""
+    if connection.vendor != "postgresql":
+        Attempt.objects.bulk_create(attempts)
+        return
+    rows = [
+        {
+            "id": one.pk.hex,
+            "message": one.message_id,
+            "number": one.number,
+            "decision": one.decision_id,
+        }
+        for one in attempts
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_ATTEMPTS, [claim, at, json.dumps(rows)])
 
 
 def _tell(attempts: Sequence[Attempt], at: datetime) -> None:
@@ -289,7 +339,8 @@ def leaves_of(claims: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any
     A claim's messages are taken up by their keys, each once: so the order can be had again.
     """
     told: dict[uuid.UUID, list[dict[str, Any]]] = defaultdict(list)
-    for attempt in Attempt.objects.filter(claim__among=set(claims)).order_by("message_id"):
+    of_them = Attempt.objects.filter(claim__among=set(claims)).order_by("message_id")
+    for attempt in of_them.select_related("message", "decision"):
         told[attempt.claim].append(_leaf(attempt))
     return dict(told)
 
@@ -299,7 +350,7 @@ def _leaf(attempt: Attempt) -> dict[str, Any]:
         "attempt": attempt.pk.hex,
         "message": attempt.message_id,
         "number": attempt.number,
-        "decision": attempt.decision,
+        "decision": attempt.found,
     }
 
 
@@ -317,33 +368,29 @@ def _mark_calling(passing: Sequence[Message], at: datetime) -> None:
         )
 
 
-def _decision(message: Message, facts: Facts) -> dict[str, Any]:
-    """What allowed this message, so that it can be shown for each one."""
-    if message.confirms is not None and message.subscriber is not None:
-        told = {"allowed_by": "the person's own opt-in", "consent": str(message.confirms_id)}
+def _grounds(message: Message, facts: Facts) -> Grounds:
+    """What holds for the person of a message: the wording, the place, and counts."""
+    person, campaign = message.subscriber, message.campaign
+    if message.confirms is not None and person is not None:
         by_keyword = message.confirms.method == Method.KEYWORD
-        return told if by_keyword else told | facts.hours[message.subscriber.area_id]
-    if message.subscriber is None or message.campaign is None:
-        return {"allowed_by": "the person's own reply"}
-    return {
-        "allowed_by": "consent",
-        "consent": str(message.consent_id),
-        "text_in": message.campaign.version_for(message.subscriber.language),
-        **_found(message, facts),
-    }
+        return Grounds(OWN_OPT_IN, area=None if by_keyword else person.area_id)
+    if person is None or campaign is None:
+        return Grounds(OWN_REPLY)
+    return Grounds(
+        CONSENT,
+        campaign.version_for(person.language),
+        facts.permitted.get(message.consent_id) if message.consent_id else None,
+        person.area_id,
+        facts.of_day[person.pk],
+        facts.of_purpose[person.pk, campaign.purpose_id],
+    )
 
 
-def _found(message: Message, facts: Facts) -> dict[str, Any]:
-    """What holds for the person of a message: the wording, rules, local times, and counts."""
-    if message.subscriber is None or message.campaign is None:
-        return {}
-    person, purpose = message.subscriber, message.campaign.purpose
-    return {
-        "notice": facts.permitted.get(message.consent_id) if message.consent_id else None,
-        **facts.hours[person.area_id],
-        "of_day": facts.of_day[person.pk],
-        "of_purpose": facts.of_purpose[person.pk, purpose.pk],
-    }
+def _told(grounds: Grounds, facts: Facts) -> dict[str, Any]:
+    """What allowed or stopped these messages, so that it can be shown for each one."""
+    told = {name: value for name, value in grounds._asdict().items() if value is not None}
+    area = told.pop("area", None)
+    return told | (facts.hours[area] if area else {})
 
 
 def _told_of(window: quiet_hours.Window, edition: str, at: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
@@ -399,8 +399,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
         What a dying worker gave back to a cancelled campaign is put down at the fence.
         """
-        due = self.filter(status=Message.Status.WAITING, due_at__lte=at)
-        return due.filter(Q(campaign=None) | Q(campaign__status__in=Message.CLAIMABLE))
+        claimable = Q(campaign=None) | Q(campaign__status__in=Message.CLAIMABLE)
+        return self.waiting(at).filter(claimable)
+
+    def waiting(self, at: datetime) -> Self:
+        """Waiting, with its time come."""
+        return self.filter(status=Message.Status.WAITING, due_at__lte=at)
 
     def abandoned(self) -> Self:
         """In the hands of a worker whose lease is over, by the database's clock."""
@@ -541,6 +545,22 @@ class Message(models.Model):
     def __str__(self) -> str:
         return f"message {self.pk}"
 
+    @property
+    def from_sender(self) -> Sender | None:
+        """The sender that it has or would have, if there is one."""
+        if self.campaign is not None:
+            return self.campaign.sender
+        return self.reply.sender if self.reply else self.sender
+
+
+class Decision(models.Model):
+    """What the fence found; kept once for all messages of a claim of which it found the same."""
+
+    told = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"decision {self.pk}"
+
 
 class Attempt(models.Model):
     """One handing-over to a gateway, recorded and committed before any byte leaves."""
@@ -552,23 +572,25 @@ class Attempt(models.Model):
         UNKNOWN = "unknown", _("unknown")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="attempts")
+    # No keys in the database, as of its message; the constraint below is the index of the message.
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.PROTECT,
+        related_name="attempts",
+        db_index=False,
+        db_constraint=False,
+    )
     number = models.PositiveSmallIntegerField()
     claim = models.UUIDField(db_index=True)
     at = models.DateTimeField()
-    decision = models.JSONField()
+    decision = models.ForeignKey(
+        Decision, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.PENDING)
     provider_id = models.CharField(max_length=64, blank=True)
     code = models.CharField(max_length=60, blank=True)
 
     class Meta:
-        indexes = [
-            models.Index(
-                fields=["provider_id"],
-                condition=~Q(provider_id=""),
-                name="receipt_looks_for_its_attempt",
-            )
-        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["message", "number"], name="attempts_of_a_message_are_numbered"
@@ -577,6 +599,12 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of message {self.message_id}"
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What allowed it: the consent of its message, and what the fence found."""
+        consent = self.message.consent_id or self.message.confirms_id
+        return {**self.decision.told, **({"consent": str(consent)} if consent else {})}
 
 
 class ReceiptQuerySet(models.QuerySet["Receipt"]):

@@ -16,9 +16,7 @@ PATIENCE = 20.0  # seconds after which a task makes room for others
 @shared_task
 def turn() -> None:
     """Carry batches out until nothing is due, or others should have their turn."""
-    until = time.monotonic() + PATIENCE
-    while delivery.turn(at=clock.now()) and time.monotonic() < until:
-        pass
+    delivery.turns(now=clock.now, until=time.monotonic() + PATIENCE)
 
 
 @shared_task

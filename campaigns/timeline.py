@@ -165,6 +165,7 @@ def _messages(person: Subscriber) -> list[Message]:
 def _attempts(messages: Iterable[Message]) -> dict[int, list[Attempt]]:
     made: dict[int, list[Attempt]] = defaultdict(list)
     of_them = Attempt.objects.filter(message__among=[message.pk for message in messages])
+    of_them = of_them.select_related("message", "decision")
     for attempt in of_them.order_by("number"):
         made[attempt.message_id].append(attempt)
     return made
@@ -350,7 +351,7 @@ def _of_reply(reply: Reply, masked: Masked, with_texts: bool) -> Iterator[Event]
 def _of_message(message: Message, life: Life, masked: Masked) -> Event:
     attempts = life.attempts.get(message.pk, [])
     at = attempts[0].at if attempts else message.settled_at or message.due_at or message.not_after
-    sender = sender_of(message)
+    sender = message.from_sender
     lines = [
         f"“{masked(text_of(message, attempts))}”",
         f"From {sender}, by {sender.get_gateway_display()}." if sender else "",
@@ -379,16 +380,9 @@ def text_of(message: Message, attempts: Sequence[Attempt]) -> str:
     Of a text in several languages, it is the version that the fence let pass, or else the first.
     """
     if message.campaign:
-        passed = attempts[-1].decision if attempts else {}
+        passed = attempts[-1].decision.told if attempts else {}
         return message.campaign.text_in(passed.get("text_in", ""))
     return LINK.sub(lambda found: f"[link: {found[1]}]", message.body)
-
-
-def sender_of(message: Message) -> Any:
-    """The sender that a message has or would have, if there is one."""
-    if message.campaign:
-        return message.campaign.sender
-    return message.reply.sender if message.reply else message.sender
 
 
 def _at_launch(message: Message) -> str:
@@ -410,8 +404,9 @@ def _of_attempt(attempt: Attempt, life: Life) -> Iterator[str]:
 def allowed_by(attempt: Attempt, life: Life) -> str:
     """What allowed one attempt, in sentences; from the decision that the fence recorded."""
     given = {str(consent.pk): consent.given_at for consent in life.consents}
-    given_at = given.get(attempt.decision.get("consent", ""))
-    return " ".join(decisions.at_the_fence(attempt.decision, given_at=given_at))
+    found = attempt.found
+    given_at = given.get(found.get("consent", ""))
+    return " ".join(decisions.at_the_fence(found, given_at=given_at))
 
 
 # --- acts --------------------------------------------------------------------------------------

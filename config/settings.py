@@ -233,9 +233,9 @@ TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=
 GATEWAY_TIMEOUT = number("GATEWAY_TIMEOUT", 10, least=0.1)  # seconds, for one call in all
 GATEWAY_CONCURRENCY = int(number("GATEWAY_CONCURRENCY", 100, least=1))  # calls at once, per worker
 CLAIM_SIZE = int(number("CLAIM_SIZE", 200, least=1))  # messages a worker takes at a time
-LEASE = timedelta(seconds=number("LEASE_SECONDS", 60, least=1))
-if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, CLAIM_SIZE / GATEWAY_CONCURRENCY):
-    refuse("LEASE_SECONDS", "is too short: it must be twice the time a whole claim may take.")
+LEASE = timedelta(seconds=number("LEASE_SECONDS", 90, least=1))
+if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, 2 * CLAIM_SIZE / GATEWAY_CONCURRENCY):
+    refuse("LEASE_SECONDS", "is too short: it must be twice the time that two claims may take.")
 
 # --- a clock for the demo only ----------------------------------------------------------------
 DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0, least=-1e9))

@@ -23,7 +23,7 @@ from django.test import RequestFactory
 from audit import operators, roles
 from audit.models import Detail
 from campaigns import dispatch, senders
-from campaigns.models import Approval, Attempt, Campaign, Message, Opening, Receipt, Reply
+from campaigns.models import Approval, Attempt, Campaign, Decision, Message, Opening, Receipt, Reply
 from config.encryption.fields import EncryptedText
 from consent import integrations, labels, ledger, lists, opt_outs, purposes, signup
 from consent.models import (
@@ -91,7 +91,7 @@ IMPERSONAL = {
     "audit.Operator.username": "a member of staff; no phone number is one",
     "campaigns.Approval.content_hash": "a hash",
     "campaigns.Attempt.code": "a provider's code",
-    "campaigns.Attempt.decision": "rules, zones and counts",
+    "campaigns.Decision.told": "rules, zones and counts",
     "campaigns.Attempt.outcome": "a fixed word",
     "campaigns.Attempt.provider_id": "a provider's opaque key",
     "campaigns.Campaign.audience": "filters",
@@ -249,14 +249,14 @@ def one_of_each(person, approved_campaign, operators, sender, purpose, at) -> li
             provider_id="SM1", sender=sender, number=NUMBER, number_index=index,
             text=f"I am {NAME}", intent="other", received_at=at,
         ),
-        told, share,
+        told, share, Decision(told={}),
         ListPart.objects.create(list_import=brought, number=0, content=rows),
         SharePiece.objects.create(share=share, part=0, content=rows),
         Scan.objects.create(
             kind=Scan.Kind.PNG, content=rows, fingerprint="0" * 64, uploaded_at=at
         ),
         ImportRow(list_import=brought, line=2, fate=ImportRow.Fate.ACCEPTED, reason=""),
-        Attempt(message=message, number=1, claim=ada.pk, at=at, decision={}),
+        Attempt(message=message, number=1, claim=ada.pk, at=at, decision=Decision()),
         Receipt(attempt=ada.pk, provider_id="SM1", status="sent", received_at=at),
     ]  # fmt: skip
 

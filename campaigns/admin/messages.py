@@ -25,7 +25,7 @@ class AttemptInline(admin.TabularInline):
 
     @admin.display(description=_("what allowed it"))
     def allowed_by(self, attempt: Attempt) -> str:
-        return " ".join(decisions.at_the_fence(attempt.decision))
+        return " ".join(decisions.at_the_fence(attempt.found))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

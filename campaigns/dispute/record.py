@@ -172,7 +172,7 @@ def _reply(reply: Reply, masked: Masked) -> dict[str, Any]:
 
 
 def _message(message: Message, life: Life, proved: Proved, masked: Masked) -> dict[str, Any]:
-    sender, campaign = timeline.sender_of(message), message.campaign
+    sender, campaign = message.from_sender, message.campaign
     return {
         "message": message.pk,
         "campaign": campaign.name if campaign else None,
@@ -198,7 +198,7 @@ def _attempt(attempt: Attempt, life: Life, proved: Proved) -> dict[str, Any]:
         "attempt": attempt.pk.hex,
         "number": attempt.number,
         "at": _instant(attempt.at),
-        "decision": attempt.decision,
+        "decision": attempt.found,
         "told_in_entry": proved.told.get(f"allowed {attempt.pk.hex}"),
         "outcome": attempt.outcome,
         "provider_id": attempt.provider_id,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from django.conf import settings
@@ -57,6 +58,7 @@ RECEIPTS = {
     "undelivered": Delivery.UNDELIVERED,
     "failed": Delivery.UNDELIVERED,
 }
+FORM = "application/x-www-form-urlencoded"
 RECEIPT_PATH = "/webhooks/twilio/receipt"
 VALIDITY = (timedelta(seconds=1), timedelta(seconds=36_000))
 
@@ -85,8 +87,8 @@ async def send(client: aiohttp.ClientSession, outgoing: Outgoing) -> str:
     try:
         async with client.post(
             _url(),
-            data=form(outgoing),
-            headers={"Authorization": signed_in},
+            data=urlencode(form(outgoing)).encode(),
+            headers={"Authorization": signed_in, "Content-Type": FORM},
             allow_redirects=False,
         ) as response:
             return read_answer(response.status, await response.read(), response.headers)

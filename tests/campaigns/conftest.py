@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from audit import roles
 from audit.models import Entry
 from campaigns import conversation, delivery, dispatch, fence
+from campaigns.calling import Called, Calling
 from campaigns.gateways.twilio import Inbound
 from campaigns.models import Attempt, Campaign, Message, Reply, Sender
 from campaigns.sandbox.faults import Faults
@@ -165,6 +167,11 @@ def claim(at: datetime = AT) -> uuid.UUID:
 def fenced(at: datetime = AT) -> list[Attempt]:
     """The attempts that the fence lets through of what is due."""
     return fence.pass_claim(claim=claim(at), at=at)
+
+
+def call(attempts: Sequence[Attempt]) -> list[Called]:
+    """What came of handing these over."""
+    return Calling(attempts, since=time.monotonic()).called()
 
 
 def message_to(person: Subscriber) -> Message:

@@ -142,7 +142,7 @@ def test_the_fence_looks_at_the_hour_itself(offers):
 
 def test_what_a_form_brought_may_reach_the_phone_only_while_the_hours_last(offers):
     _ask(offers)
-    assert Attempt.objects.get().decision["closes_at"] == "2026-11-25T01:45:00.000000Z"
+    assert Attempt.objects.get().found["closes_at"] == "2026-11-25T01:45:00.000000Z"
 
 
 def test_it_leaves_from_the_verified_sender_of_its_purpose_in_that_country(offers, sender):
@@ -460,7 +460,7 @@ def test_a_persons_own_words_are_never_a_link(offers):
 
 def test_the_attempt_says_what_allowed_it(offers):
     asked = _ask(offers)
-    decision = Attempt.objects.get().decision
+    decision = Attempt.objects.get().found
     assert decision["allowed_by"] == "the person's own opt-in"
     assert decision["consent"] == str(asked.confirms_id)
 

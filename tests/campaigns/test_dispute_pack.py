@@ -19,7 +19,7 @@ from audit.models import Entry
 from audit.proofs import NotAsSealed, of_batches
 from campaigns import dispute, erasure, fence, timeline
 from campaigns.dispute.proved import _batches_of_attempts
-from campaigns.models import Attempt
+from campaigns.models import Attempt, Decision
 from consent import ledger, signup
 from consent.models import Notice, Subscriber
 from consent.numbers import parse
@@ -184,7 +184,7 @@ def test_whatever_is_changed_in_what_is_proved_is_found_out(life, make, tmp_path
 @sealed
 def test_no_pack_is_made_of_what_is_not_as_it_was_told(life, make):
     seal(at=LATER)
-    Attempt.objects.update(decision={"allowed_by": "nothing"})
+    Decision.objects.update(told={"allowed_by": "nothing"})
     with pytest.raises(NotAsSealed):
         make(life)
     assert "dispute.packed" not in verbs(f"subscriber:{life.pk}")

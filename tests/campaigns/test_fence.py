@@ -78,7 +78,7 @@ def test_the_lease_begins_anew_at_the_fence(person, launched, settings):
 def test_the_decision_says_what_allowed_the_message(person, launched):
     message = launched_message(person, launched)
     fenced()
-    assert Attempt.objects.get().decision == {
+    assert Attempt.objects.get().found == {
         "allowed_by": "consent",
         "consent": str(message.consent_id),
         "text_in": "",
@@ -368,7 +368,7 @@ def test_answers_need_a_verified_sender_and_nothing_else(notice, sender):
         attempts = fenced()
         answer.refresh_from_db()
         assert (answer.status, len(attempts)) == (status, status == Status.CALLING)
-    assert Attempt.objects.get().decision == {"allowed_by": "the person's own reply"}
+    assert Attempt.objects.get().found == {"allowed_by": "the person's own reply"}
 
 
 # --- how ---------------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ def _leaf(attempt):
         "attempt": attempt.pk.hex,
         "message": attempt.message_id,
         "number": attempt.number,
-        "decision": attempt.decision,
+        "decision": attempt.found,
     }
     return merkle.hash_leaf(trail.canonical(told))
 

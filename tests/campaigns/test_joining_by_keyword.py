@@ -284,7 +284,7 @@ def test_the_answer_leaves_at_once_and_at_any_hour(poster):
     write("OFFERS", at=NIGHT)
     [attempt] = fenced(NIGHT)
     assert attempt.message.body.startswith("Harbor Coffee: reply YES")
-    assert attempt.decision["allowed_by"] == "the person's own opt-in"
+    assert attempt.found["allowed_by"] == "the person's own opt-in"
 
 
 def test_the_answer_leaves_from_the_sender_that_was_written_to(poster, offers):

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from audit import roles
 from audit.models import Entry
-from campaigns import delivery, receipts
+from campaigns import calling, delivery, receipts
 from campaigns.models import Message, Reply, Sender
 from tests.campaigns.conftest import GUAM, NEW_YORK, fenced, message_to, new_york, queries, write
 from tests.conftest import AT
@@ -41,7 +41,7 @@ def sent(person, launched):
     """A message that was accepted."""
     someone = person(NEW_YORK, first_name="Ada")
     launched()
-    delivery.settle(called=[delivery._read(one, "SM1") for one in fenced()], at=AT)
+    delivery.settle(called=[calling.read(one, "SM1") for one in fenced()], at=AT)
     return message_to(someone)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import delivery, receipts
+from campaigns import calling, delivery, receipts
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message, Receipt
 from tests.campaigns.conftest import fenced, new_york, queries
@@ -22,7 +22,7 @@ def attempt(person, launched):
 
 
 def _settle(attempt, answer="SM1"):
-    delivery.settle(called=[delivery._read(attempt, answer)], at=AT)
+    delivery.settle(called=[calling.read(attempt, answer)], at=AT)
 
 
 def _keep(attempt, status, provider_id="SM1", code=""):

@@ -6,13 +6,13 @@ import pytest
 from django.db import connection
 
 from audit.models import Entry
-from campaigns import delivery, receipts
-from campaigns.delivery import Called
+from campaigns import calling, delivery, receipts
+from campaigns.calling import Called
 from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message
 from consent.models import Suppression
-from tests.campaigns.conftest import claim, fenced, new_york, write
+from tests.campaigns.conftest import call, claim, fenced, new_york, write
 from tests.conftest import AT
 
 Status = Message.Status
@@ -30,7 +30,7 @@ def attempt(person, launched):
 
 def _settle(attempt, answer, at=AT):
     """Settles the attempt by what the gateway answered; the message as it stands then."""
-    delivery.settle(called=[delivery._read(attempt, answer)], at=at)
+    delivery.settle(called=[calling.read(attempt, answer)], at=at)
     return Message.objects.get(pk=attempt.message_id)
 
 
@@ -74,7 +74,7 @@ def test_an_entry_counts_what_became_of_a_batch(people, launched):
     launched()
     attempts = fenced()
     answers = ["SM1", "SM2", NotSent("21211", permanent=True), MaybeSent("HTTP 500")]
-    called = [delivery._read(*pair) for pair in zip(attempts, answers, strict=True)]
+    called = [calling.read(*pair) for pair in zip(attempts, answers, strict=True)]
     delivery.settle(called=called, at=AT)
     told = Entry.objects.get(verb="messages.settled")
     assert told.subject == f"claim:{attempts[0].claim.hex}"
@@ -111,7 +111,7 @@ def test_a_provider_that_asks_for_patience_gets_at_least_ours(attempt, asked, wa
 def test_what_was_refused_for_now_does_not_count_as_sent(attempt):
     message = _settle(attempt, NotSent("429"))
     assert not Message.objects.counted().exists()
-    assert _again(message.due_at).decision["of_purpose"] == 1
+    assert _again(message.due_at).found["of_purpose"] == 1
 
 
 @pytest.mark.parametrize(("early", "status"), [(0, Status.REFUSED), (1, Status.WAITING)])
@@ -245,7 +245,7 @@ def test_a_message_is_written_for_its_person_and_valid_until_its_window_ends(
     person(first_name="Ada")
     launched(deadline=AT + timedelta(days=2))
     [attempt] = fenced()
-    [called] = delivery.call([attempt])
+    [called] = call([attempt])
     [outgoing] = gateway
     assert (called.outcome, called.provider_id) == (Outcome.ACCEPTED, "SM1")
     assert outgoing.body == "Harbor Coffee: Ada, the kettle is on. Reply STOP to cancel."
@@ -257,13 +257,13 @@ def test_a_message_is_written_for_its_person_and_valid_until_its_window_ends(
 def test_a_message_is_not_valid_longer_than_its_campaign(person, launched, gateway):
     person()
     launched(deadline=AT + timedelta(hours=1))
-    delivery.call(fenced())
+    call(fenced())
     assert gateway[0].valid_for == timedelta(hours=1)
 
 
 def test_an_answer_goes_to_who_wrote(sender, gateway):
     write("HELP")
-    delivery.call(fenced())
+    call(fenced())
     [outgoing] = gateway
     assert (outgoing.to, outgoing.sender) == ("+12125550123", "+12125550100")
     assert outgoing.valid_for == timedelta(minutes=5)
@@ -271,7 +271,7 @@ def test_an_answer_goes_to_who_wrote(sender, gateway):
 
 def test_a_worker_that_stood_still_past_half_its_lease_sends_nothing(attempt, gateway, settings):
     settings.LEASE = timedelta(seconds=-1)
-    [called] = delivery.call([attempt])
+    [called] = call([attempt])
     assert gateway == []
     assert (called.outcome, called.refusal.permanent) == (Outcome.REFUSED, False)
 
@@ -281,7 +281,7 @@ def test_who_cannot_be_decrypted_is_refused_and_nobody_else_suffers(people, laun
     launched()
     _move_token(spoilt, other)
     attempts = fenced()
-    delivery.settle(called=delivery.call(attempts), at=AT)
+    delivery.settle(called=call(attempts), at=AT)
     by_person = dict(Message.objects.values_list("subscriber", "status"))
     assert by_person == {spoilt.pk: Status.REFUSED, other.pk: Status.ACCEPTED}
     assert [outgoing.to for outgoing in gateway] == [other.number]
@@ -309,4 +309,4 @@ def test_a_gateway_that_breaks_in_an_unforeseen_way_leaves_the_outcome_unknown(
         raise ZeroDivisionError
 
     monkeypatch.setattr(twilio, "send", send)
-    assert delivery.call([attempt]) == [Called(attempt, Outcome.UNKNOWN, code="ZeroDivisionError")]
+    assert call([attempt]) == [Called(attempt, Outcome.UNKNOWN, code="ZeroDivisionError")]

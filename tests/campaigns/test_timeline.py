@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from audit import roles, trail
-from campaigns import conversation, delivery, fence, receipts, timeline
+from campaigns import calling, conversation, delivery, fence, receipts, timeline
 from campaigns.models import Message, Reply
 from config.encryption import ring
 from consent import ledger, list_work, lists, numbers, opt_outs, purposes, signup
@@ -49,7 +49,7 @@ def listed(purpose, *rows, at):
 def sent(at, sid="SM1"):
     """Hands over what is due; the provider takes all of it."""
     attempts = fenced(at)
-    named = [delivery._read(one, f"{sid}{place}") for place, one in enumerate(attempts)]
+    named = [calling.read(one, f"{sid}{place}") for place, one in enumerate(attempts)]
     delivery.settle(called=named, at=at)
     return attempts
 

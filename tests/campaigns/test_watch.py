@@ -6,7 +6,7 @@ import pytest
 
 from audit import roles
 from audit.models import Entry
-from campaigns import delivery, dispatch, receipts, watch
+from campaigns import calling, delivery, dispatch, receipts, watch
 from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Tally
 from tests.campaigns.conftest import fenced, new_york, write
@@ -103,7 +103,7 @@ def test_whoever_was_not_reached_yet_says_nothing_of_a_campaign(people, launched
 
 
 def called(attempt, outcome, refusal=None):
-    return delivery.Called(attempt, outcome, provider_id="SM1", refusal=refusal)
+    return calling.Called(attempt, outcome, provider_id="SM1", refusal=refusal)
 
 
 def test_a_batch_is_tallied_once_for_each_campaign(people, launched):

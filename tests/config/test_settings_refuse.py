@@ -81,7 +81,7 @@ REFUSALS = [
     ("CLAIM_SIZE", "inf", "must be"),
     ("CLAIM_SIZE", "nan", "must be"),
     ("LEASE_SECONDS", "minute", "must be"),
-    ("LEASE_SECONDS", "39", "must be twice the time"),
+    ("LEASE_SECONDS", "79", "must be twice the time"),
     ("GATEWAY_CONCURRENCY", "10", "must be twice the time"),
     ("DEMO_CLOCK_OFFSET", "tomorrow", "must be"),
     ("DEMO_CLOCK_OFFSET", "inf", "must be"),
