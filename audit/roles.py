@@ -34,6 +34,7 @@ CAMPAIGNS = _view(
     "campaigns.approval",
     "campaigns.message",
     "campaigns.sender",
+    "campaigns.ownrule",
     "consent.purpose",
     "consent.notice",
 )
@@ -54,7 +55,7 @@ ROLES: dict[str, frozenset[str]] = {
     CAMPAIGN_APPROVER: frozenset(
         CAMPAIGNS
         | {f"campaigns.{act}_campaign" for act in ("approve", "launch", "halt")}
-        | {"campaigns.judge_message"}
+        | {"campaigns.judge_message", "campaigns.add_stop"}
     ),
     PRIVACY_OFFICER: frozenset(
         SUBSCRIBERS
@@ -63,7 +64,8 @@ ROLES: dict[str, frozenset[str]] = {
         | {"consent.add_stopscope", "consent.open_scan", "campaigns.judge_reply"}
         | {"consent.erase_subscriber"}
         | {"campaigns.pack_dispute", "campaigns.override_campaign"}
-        | _view("campaigns.campaign", "campaigns.message", "campaigns.sender")
+        | {"campaigns.add_stop", "campaigns.lift_stop"}
+        | _view("campaigns.campaign", "campaigns.message", "campaigns.sender", "campaigns.ownrule")
     ),
     AUDITOR: frozenset(
         SUBSCRIBERS
@@ -78,6 +80,8 @@ ROLES: dict[str, frozenset[str]] = {
         | _view("campaigns.sender", "consent.purpose", "consent.notice")
         | {"audit.add_operator", "audit.change_operator", "audit.reset_operator"}
         | {"campaigns.add_sender", "campaigns.verify_sender"}
+        | {"campaigns.view_ownrule", "campaigns.add_ownrule", "campaigns.end_ownrule"}
+        | {"campaigns.add_stop", "campaigns.lift_stop"}
         | {f"consent.{act}_integration" for act in ("view", "add", "revoke")}
     ),
 }

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from audit import trail
 from audit.models import Operator
-from campaigns import answers, quiet_hours
+from campaigns import answers, hours, quiet_hours
 from campaigns.gateways.twilio import Inbound
 from campaigns.models import Message, Reply, Sender
 from config.encryption import blind_index
@@ -303,7 +303,7 @@ def confirm_opt_ins(*, at: datetime) -> int:
         of=("self",), skip_locked=True
     )
     consents = list(locked.order_by("confirmation_due_at")[:BATCH])
-    book = quiet_hours.load()
+    book = hours.in_force(at)
     for consent in consents:
         area = consent.subscriber.area
         sender = Sender.objects.speaking(consent.purpose, area.country)

@@ -27,6 +27,11 @@ def at_the_fence(told: Mapping[str, Any], *, given_at: datetime | None = None) -
         f"Edition of the rules: {told['rulebook']}." if told.get("rulebook") else "",
         f"Time zones: {', '.join(_with_time(told))}." if told.get("zones") else "",
         *told.get("reasons", ()),
+        *(
+            f"Emergency stop in force for {stop['place']} since "
+            f"{when(datetime.fromisoformat(stop['since']))}."
+            for stop in told.get("emergency_stops", ())
+        ),
         f"Permitted until {when(datetime.fromisoformat(told['closes_at']))}."
         if told.get("closes_at")
         else "",

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Q, QuerySet
 
 from audit import trail
-from campaigns import audience, quiet_hours
+from campaigns import audience, hours, quiet_hours
 from campaigns.fence import CAP_OF_BUSINESS, CAP_OF_DAY, CAP_OF_PURPOSE, SENDER
 from campaigns.models import Campaign, Message, Opening
 from consent.models import Area, Subscriber
@@ -154,7 +154,7 @@ def _tell_the_planner(command: str) -> None:
 
 
 def _openings(campaign: Campaign, at: datetime) -> Iterator[Opening]:
-    book = quiet_hours.load()
+    book = hours.in_force(at)
     areas = audience.permitted(campaign, at).order_by().values_list("subscriber__area", flat=True)
     for area in Area.objects.filter(pk__in=list(areas.distinct())).order_by("pk"):
         window = quiet_hours.window(

@@ -2,7 +2,8 @@
 
 Still ours, campaign being sent, permission still there, inside the window, caps not reached,
 sender verified: then an attempt is recorded. A STOP that committed before is seen; a STOP that
-comes during waits for this transaction, so no attempt commits after an opt-out did.
+comes during waits for this transaction, so no attempt commits after an opt-out did. An emergency
+stop that committed before we read is obeyed; one that commits while we run lets this batch go.
 """
 
 import json
@@ -20,8 +21,8 @@ from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.functions import Now
 
 from audit import merkle, trail
-from campaigns import quiet_hours
-from campaigns.models import Attempt, Campaign, Decision, Message
+from campaigns import emergency, hours, quiet_hours
+from campaigns.models import Attempt, Campaign, Decision, Message, Stop
 from consent.models import Area, Consent, Method, Purpose, Subscriber
 
 Status = Message.Status
@@ -84,6 +85,7 @@ class Facts:
     confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
     hours: dict[int, dict[str, Any]]  # what they say of each area, as it is recorded
+    stops: dict[int, tuple[Stop, ...]]  # those that stand for each area
     of_day: Counter[uuid.UUID] = field(default_factory=Counter)
     of_purpose: Counter[tuple[uuid.UUID, int]] = field(default_factory=Counter)
 
@@ -147,7 +149,7 @@ def _held_people(messages: Iterable[Message]) -> dict[uuid.UUID, Subscriber]:
 def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     consents = [m.consent_id for m in messages if m.consent_id]
     areas = {m.subscriber.area_id: m.subscriber.area for m in messages if m.subscriber}
-    book = quiet_hours.load()
+    book, stops = hours.in_force(at), emergency.standing()
     windows = {pk: _window(book, area, at) for pk, area in areas.items()}
     facts = Facts(
         at=at,
@@ -157,6 +159,10 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
         confirmable=_confirmable(messages, at),
         windows=windows,
         hours={pk: _told_of(window, book.version, at) for pk, window in windows.items()},
+        stops={
+            pk: emergency.concerning(stops, country=area.country, states=area.candidate_states)
+            for pk, area in areas.items()
+        },
     )
     _count(facts, messages)
     return facts
@@ -223,9 +229,9 @@ def _verdict_on_confirmation(message: Message, consent: Consent, facts: Facts) -
     if sender is None or not sender.may_reach(message.subscriber.area.country):
         return Verdict(Status.BLOCKED, SENDER)
     window = facts.windows[message.subscriber.area_id]
-    if consent.method == Method.KEYWORD or window.open:
-        return PASS
-    return _wait_for(window.next_opening, message)
+    if consent.method != Method.KEYWORD and not window.open:
+        return _wait_for(window.next_opening, message)
+    return _wait_for_lifting(message, facts) or PASS
 
 
 def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
@@ -241,6 +247,8 @@ def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> 
     window = facts.windows[message.subscriber.area_id]
     if not window.open:
         return _wait_for(window.next_opening, message)
+    if waits := _wait_for_lifting(message, facts):
+        return waits
     return _verdict_on_caps(message.subscriber, campaign.purpose, window, facts)
 
 
@@ -248,6 +256,19 @@ def _wait_for(opening: datetime | None, message: Message) -> Verdict:
     if opening is None or opening >= message.not_after:
         return Verdict(Status.EXPIRED, TOO_LATE)
     return Verdict(Status.WAITING, OUTSIDE_WINDOW, due_at=opening)
+
+
+def _wait_for_lifting(message: Message, facts: Facts) -> Verdict | None:
+    """Asked again soon while an emergency stop stands where the person may be; else nothing."""
+    stops = _stops(message, facts)
+    if not stops:
+        return None
+    again = min(facts.at + emergency.LOOK_AGAIN, message.not_after)
+    return Verdict(Status.WAITING, emergency.because(stops[0]), due_at=again)
+
+
+def _stops(message: Message, facts: Facts) -> tuple[Stop, ...]:
+    return facts.stops[message.subscriber.area_id] if message.subscriber else ()
 
 
 def _verdict_on_caps(
@@ -372,8 +393,8 @@ def _grounds(message: Message, facts: Facts) -> Grounds:
     """What holds for the person of a message: the wording, the place, and counts."""
     person, campaign = message.subscriber, message.campaign
     if message.confirms is not None and person is not None:
-        by_keyword = message.confirms.method == Method.KEYWORD
-        return Grounds(OWN_OPT_IN, area=None if by_keyword else person.area_id)
+        anywhere = message.confirms.method == Method.KEYWORD and not _stops(message, facts)
+        return Grounds(OWN_OPT_IN, area=None if anywhere else person.area_id)
     if person is None or campaign is None:
         return Grounds(OWN_REPLY)
     return Grounds(
@@ -390,7 +411,9 @@ def _told(grounds: Grounds, facts: Facts) -> dict[str, Any]:
     """What allowed or stopped these messages, so that it can be shown for each one."""
     told = {name: value for name, value in grounds._asdict().items() if value is not None}
     area = told.pop("area", None)
-    return told | (facts.hours[area] if area else {})
+    stopped = [emergency.told_of(stop) for stop in facts.stops.get(area, ())]
+    told |= {"emergency_stops": stopped} if stopped else {}
+    return told | facts.hours.get(area, {})
 
 
 def _told_of(window: quiet_hours.Window, edition: str, at: datetime) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +13,8 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import holidays
+
+from consent import places
 
 MARGIN = timedelta(minutes=15)  # what a queue and a carrier may take before the phone rings
 HORIZON = timedelta(days=14)
@@ -23,6 +25,7 @@ OVERLAY_FILE = Path(__file__).parent / "data" / "holiday_overlay.csv"
 FEDERAL = "US"
 STRICTEST = "US-STRICTEST"
 ANY_COUNTRY = "*"
+TRUSTED = (["high"], ["medium"], ["policy"])  # any other word of confidence is doubt
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 RULE_COLUMNS = (
     "jurisdiction",
@@ -56,6 +59,13 @@ class Hours:
     def __str__(self) -> str:
         return f"{_clock(self.start)} to {_clock(self.end)}"
 
+    def covers(self, other: "Hours") -> bool:
+        """Whether all of `other` is in here."""
+        return self.start <= other.start and other.end <= self.end
+
+
+WHOLE_DAY = Hours(timedelta(), DAY)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -68,18 +78,35 @@ class Rule:
     note: str
     source: str
     confidence: str
+    own: int | None = None  # the number of a rule of the business's own
+
+    def __str__(self) -> str:
+        """The name by which decisions and reasons call it, such as "US-FL own rule 7"."""
+        return self.jurisdiction if self.own is None else f"{self.jurisdiction} own rule {self.own}"
 
     @property
     def closed_on_holidays(self) -> bool:
         return not self.holidays.startswith("none")
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether nobody vouches for it: it may tighten what holds without it, never loosen.
+
+        Its first word tells: "high (numbers) / low (SMS scope)" doubts only that a law asks for it.
+        """
+        return self.confidence.split()[:1] not in TRUSTED
+
 
 @dataclass(frozen=True)
 class Rulebook:
-    """Every rule by jurisdiction; the version is the start of the SHA-256 of the file."""
+    """Every rule by jurisdiction, and the business's own rules beside them.
+
+    The version is the start of the SHA-256 of the file; after a plus, that of the own rules.
+    """
 
     rules: Mapping[str, Rule]
     version: str
+    own: tuple[Rule, ...] = ()
 
     @cached_property
     def strictest_calendars(self) -> tuple[str, ...]:
@@ -249,23 +276,95 @@ def _exists(day: str) -> bool:
 # Which rules apply
 
 
+def with_own(book: Rulebook, own: Iterable[Rule]) -> Rulebook:
+    """The same rules with those of the business beside them, which can only tighten them."""
+    added = tuple(own)
+    if not added:
+        return book
+    digest = hashlib.sha256(repr(added).encode()).hexdigest()[:12]
+    return replace(book, own=added, version=f"{book.version}+{digest}")
+
+
+def tightens(book: Rulebook, rule: Rule) -> bool:
+    """Whether a rule closes or caps anything that the shipped rules of its place leave open."""
+    names = [rule.jurisdiction]
+    if rule.jurisdiction == ANY_COUNTRY:
+        names = [name for name in book.rules if name != STRICTEST]
+    return any(_adds_to(rule, _shipped_in(book, name)) for name in names)
+
+
+def _shipped_in(book: Rulebook, jurisdiction: str) -> tuple[Rule, ...]:
+    if jurisdiction == FEDERAL:
+        return (book.rules[FEDERAL],)  # in some states nothing else holds
+    country, _, state = jurisdiction.partition("-")
+    return _shipped_for(book, country, [state] if state else [])
+
+
+def _adds_to(rule: Rule, shipped: Sequence[Rule]) -> bool:
+    days = zip(rule.hours, *(each.hours for each in shipped), strict=True)
+    caps = [each.daily_cap for each in shipped if each.daily_cap is not None]
+    return (
+        any(_closes(own, _overlap(left)) for own, *left in days)
+        or (rule.closed_on_holidays and not any(each.closed_on_holidays for each in shipped))
+        or (rule.daily_cap is not None and all(rule.daily_cap < cap for cap in caps))
+    )
+
+
+def _closes(own: Hours | None, left: Hours | None) -> bool:
+    if left is None or left.start >= left.end:
+        return False
+    return own is None or not own.covers(left)
+
+
+def may_be_in(jurisdiction: str, *, country: str, states: Sequence[str]) -> bool:
+    """Whether a recipient, as `rules_for` knows one, may be in a place: "*", "FR", "US", "US-FL".
+
+    Too many rather than too few: an American of unknown state may be in every state, and somebody
+    of unknown country ("") in every place.
+    """
+    if jurisdiction == ANY_COUNTRY or not country:
+        return True
+    known = {state: places.STATES[state].country for state in states if state in places.STATES}
+    nation, _, state = jurisdiction.partition("-")
+    if not state:
+        return nation in {country, *known.values()}
+    american = {name for name, home in known.items() if home == FEDERAL}
+    unknown = country == FEDERAL and not (states and american == set(states))
+    return unknown or state in american
+
+
 def rules_for(book: Rulebook, *, country: str, states: Sequence[str]) -> tuple[Rule, ...]:
     """The rules a recipient is owed, all of which must agree before a text is sent.
 
     `country` is an ISO 3166 code. `states` are the candidate states of the US without prefix
     ("FL"); the federal row always applies, and the strictest row joins when no state is known
     or a state has no row. Provinces of other countries are ignored; a state beside a number of
-    another country (a Canadian who lives in Florida) adds its rules.
+    another country (a Canadian who lives in Florida) adds its rules. The row of a country takes
+    the place of the row for the rest, unless it is doubtful: then both apply. The business's own
+    rules of every place where the recipient may be come on top.
     """
+    own = (
+        rule for rule in book.own if may_be_in(rule.jurisdiction, country=country, states=states)
+    )
+    return (*_shipped_for(book, country, states), *own)
+
+
+def _shipped_for(book: Rulebook, country: str, states: Sequence[str]) -> tuple[Rule, ...]:
     if country != FEDERAL:
-        abroad = book.rules.get(country, book.rules[ANY_COUNTRY])
         american = [state for state in states if f"US-{state}" in book.rules]
-        at_home = rules_for(book, country=FEDERAL, states=american) if american else ()
-        return (abroad, *at_home)
+        at_home = _shipped_for(book, FEDERAL, american) if american else ()
+        return (*_abroad(book, country), *at_home)
     names = [f"US-{state}" for state in dict.fromkeys(states)]
     known = [name for name in names if name in book.rules]
     strictest = [] if names and len(known) == len(names) else [STRICTEST]
     return tuple(book.rules[name] for name in dict.fromkeys([FEDERAL, *known, *strictest]))
+
+
+def _abroad(book: Rulebook, country: str) -> tuple[Rule, ...]:
+    """The row of a country; beside a doubtful one that for the rest, which it may not loosen."""
+    rest = book.rules[ANY_COUNTRY]
+    row = book.rules.get(country, rest)
+    return (row, rest) if row.doubtful and row is not rest else (row,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +476,7 @@ def window(
         open=is_open,
         closes_at=closes if is_open else None,
         next_opening=opens,
-        rules=tuple(rule.jurisdiction for rule in rules),
+        rules=tuple(str(rule) for rule in rules),
         zones=tuple(place.key for place in places),
         daily_cap=min((rule.daily_cap for rule in rules if rule.daily_cap), default=None),
         reasons=() if is_open else tuple(_reasons(book, rules, country, places, now)),
@@ -471,13 +570,15 @@ def _reasons(
 def _reason(rule: Rule, zone: str, local: datetime, holiday: str | None) -> str | None:
     weekday, hours = WEEKDAYS[local.weekday()], rule.hours[_day_kind(local)]
     if holiday:
-        return f"{holiday} in {zone}; {rule.jurisdiction} is closed on holidays."
+        return f"{holiday} in {zone}; {rule} is closed on holidays."
     if hours is None:
-        return f"{weekday} in {zone}; {rule.jurisdiction} is closed on {weekday}s."
+        return f"{weekday} in {zone}; {rule} is closed on {weekday}s."
+    if rule.own is not None and hours == WHOLE_DAY:
+        return None
     since_midnight = local.replace(tzinfo=None) - datetime.combine(local, time())
     if hours.start <= since_midnight < hours.end - MARGIN:
         return None
-    sentence = f"It is {local:%H:%M} on {weekday} in {zone}; {rule.jurisdiction} allows {hours}"
+    sentence = f"It is {local:%H:%M} on {weekday} in {zone}; {rule} allows {hours}"
     if hours.end - MARGIN <= since_midnight < hours.end:
         sentence += f" and its last {MARGIN // timedelta(minutes=1)} minutes are kept free"
     return f"{sentence}."

@@ -65,6 +65,12 @@ def _rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def _country_names() -> dict[str, str]:
+    tab = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
+    lines = (line.split("\t") for line in tab.splitlines() if not line.startswith("#"))
+    return {line[0]: line[1] for line in lines}
+
+
 def _country_zones() -> dict[str, frozenset[str]]:
     tab = (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
     zones = defaultdict(set)
@@ -88,6 +94,7 @@ STATES = {
     for row in _rows("state_zones.csv")
 }
 COUNTRY_ZONES = _country_zones()
+COUNTRY_NAMES = _country_names()
 EVERY_ZONE = frozenset().union(*COUNTRY_ZONES.values())
 UNKNOWN_AREA = Area("US", ())
 NANP_ZONES = frozenset(time_zones_for_geographical_number(PhoneNumber(NANP, 0)))
@@ -108,6 +115,17 @@ def of(e164: str, *, region: str = "") -> Place:
     state = region.strip().upper()
     # Country code, area code, exchange and one digit: libphonenumber's zones go no deeper.
     return _in_nanp(e164[1:9], state if state in STATES else "")
+
+
+def called(jurisdiction: str) -> str:
+    """What people call a place by its code, such as "US-FL": Florida; the code if it has no name.
+
+    Raises nothing.
+    """
+    country, _, state = jurisdiction.partition("-")
+    if state in STATES and STATES[state].country == country:
+        return STATES[state].name
+    return COUNTRY_NAMES.get(jurisdiction, jurisdiction)
 
 
 def country_of(number: PhoneNumber) -> str:

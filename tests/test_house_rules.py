@@ -22,8 +22,19 @@ from django.test import RequestFactory
 
 from audit import operators, roles
 from audit.models import Detail
-from campaigns import dispatch, senders
-from campaigns.models import Approval, Attempt, Campaign, Decision, Message, Opening, Receipt, Reply
+from campaigns import dispatch, emergency, hours, senders
+from campaigns.models import (
+    Approval,
+    Attempt,
+    Campaign,
+    Decision,
+    Message,
+    Opening,
+    OwnRule,
+    Receipt,
+    Reply,
+    Stop,
+)
 from config.encryption.fields import EncryptedText
 from consent import integrations, labels, ledger, lists, opt_outs, purposes, signup
 from consent.models import (
@@ -61,8 +72,10 @@ PERSONAL = {
     "audit.Authenticator.secret",
     "audit.Detail.salt",
     "audit.Detail.text",
+    "campaigns.OwnRule.reason",  # should name nobody, but people write it
     "campaigns.Reply.number",
     "campaigns.Reply.text",
+    "campaigns.Stop.reason",
     "consent.Consent.confirmed_with",
     "consent.Consent.evidence",
     "consent.ListPart.content",
@@ -107,6 +120,7 @@ IMPERSONAL = {
     "campaigns.Message.stopped": "rules, zones and counts",
     "campaigns.Override.code": "a fixed word",
     "campaigns.Override.texts": "a hash",
+    "campaigns.OwnRule.jurisdiction": "a place that is shared by many",
     "campaigns.Receipt.code": "a provider's code",
     "campaigns.Receipt.provider_id": "a provider's opaque key",
     "campaigns.Receipt.status": "a provider's fixed word",
@@ -115,6 +129,7 @@ IMPERSONAL = {
     "campaigns.Reply.reason": "a fixed phrase and words of our own tables",
     "campaigns.Reply.topics": "keys of purposes",
     "campaigns.Reply.verdict": "a fixed word",
+    "campaigns.Stop.jurisdiction": "a place that is shared by many",
     "campaigns.Reply.number_index": "keyed and one-way",
     "campaigns.Reply.provider_id": "a provider's opaque key",
     "campaigns.Sender.address": "the business's own number",
@@ -178,6 +193,7 @@ LOOKS_PERSONAL = re.compile(
 )
 NOT_OF_A_PERSON = {
     "campaigns.Attempt.number": "counts attempts",
+    "campaigns.OwnRule.number": "counts rules",
     "campaigns.Sender.address": "the business's own number",
     "consent.ListPart.number": "counts parts",
     "consent.ListShare.number": "counts shares",
@@ -256,6 +272,8 @@ def one_of_each(person, approved_campaign, operators, sender, purpose, at) -> li
             kind=Scan.Kind.PNG, content=rows, fingerprint="0" * 64, uploaded_at=at
         ),
         ImportRow(list_import=brought, line=2, fate=ImportRow.Fate.ACCEPTED, reason=""),
+        OwnRule(number=1, jurisdiction="US-FL", in_force_from=at, reason=f"{NAME}, {NUMBER}"),
+        Stop(jurisdiction="US-FL", at=at, reason=f"{NAME}, {NUMBER}"),
         Attempt(message=message, number=1, claim=ada.pk, at=at, decision=Decision()),
         Receipt(attempt=ada.pk, provider_id="SM1", status="sent", received_at=at),
     ]  # fmt: skip
@@ -281,6 +299,7 @@ def test_every_model_says_something_of_itself(model) -> None:
 MAY_ADD = {
     "audit.Operator",
     "campaigns.Campaign",
+    "campaigns.OwnRule",
     "campaigns.Sender",
     "consent.Integration",
     "consent.Label",
@@ -362,6 +381,7 @@ def test_every_permission_that_a_page_asks_for_is_given_to_some_role() -> None:
 
 FRAGMENTS = {  # included, never a page
     "admin/campaigns/campaign/standing.html",
+    "admin/campaigns/stops.html",
     "admin/change_form_object_tools.html",
 }
 
@@ -390,6 +410,8 @@ def _root_of(template: Path) -> str:
 
 VERBS = [
     dispatch,
+    emergency,
+    hours,
     integrations,
     labels,
     ledger,
@@ -401,6 +423,16 @@ VERBS = [
     signup,
 ]
 NO_VERB = {
+    "emergency.because": "words",
+    "emergency.concerning": "asks, and changes nothing",
+    "emergency.standing": "asks, and changes nothing",
+    "emergency.told_of": "words",
+    "hours.drafted": "keeps nothing",
+    "hours.in_force": "asks, and changes nothing",
+    "hours.jurisdictions": "asks, and changes nothing",
+    "hours.require_impersonal": "asks, and changes nothing",
+    "hours.require_place": "asks, and changes nothing",
+    "hours.require_sense": "asks, and changes nothing",
     "dispatch.dry_run": "asks, and changes nothing",
     "dispatch.keep_time": "the clock is its actor: each step names the worker",
     "integrations.by_key": "asks, and changes nothing",

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from audit import backoffice, clock
 from audit.backoffice import ReadOnly
-from campaigns import audience, dispatch, preflight, watch
+from campaigns import audience, dispatch, emergency, preflight, watch
 from campaigns.admin.acts import ACTS, STEPPED_UP
 from campaigns.admin.writing import FILTERS, TEXT_IN, AudienceForm, CampaignForm
 from campaigns.audience import Audience
@@ -174,6 +174,7 @@ class CampaignAdmin(ReadOnly):
         segments = max(measure(text).segments for text in campaign.texts)
         frame = {**self.admin_site.each_context(request), "opts": self.opts}
         facts = {"campaign": campaign, "foreseen": foreseen, "segments": segments}
+        facts["stops"] = emergency.standing()
         context = {**frame, **facts, "in_all": segments * foreseen.messaged}
         template = "admin/campaigns/campaign/dry_run.html"
         return TemplateResponse(request, template, {**context, "title": _("Dry run")})
@@ -268,6 +269,7 @@ def _standing(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "campaign": campaign,
         "live": campaign.status in LIVE,
         "pace": watch.pace(campaign, clock.now()),
+        "stops": emergency.standing(),
         "acts": _open_acts(request, campaign),
         **_facts(campaign),
     }

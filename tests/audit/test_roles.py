@@ -41,14 +41,18 @@ MAY = {
     "audit.verify_trail": {AUDITOR},
     "audit.view_entry": {AUDITOR, PRIVACY_OFFICER},
     "campaigns.add_campaign": {CAMPAIGN_AUTHOR},
+    "campaigns.add_ownrule": {ADMINISTRATOR},
     "campaigns.add_sender": {ADMINISTRATOR},
+    "campaigns.add_stop": {ADMINISTRATOR, PRIVACY_OFFICER, CAMPAIGN_APPROVER},
     "campaigns.approve_campaign": {CAMPAIGN_APPROVER},
     "campaigns.change_campaign": {CAMPAIGN_AUTHOR},
     "campaigns.check_campaign": {CAMPAIGN_AUTHOR},
+    "campaigns.end_ownrule": {ADMINISTRATOR},
     "campaigns.halt_campaign": {CAMPAIGN_APPROVER},
     "campaigns.judge_message": {CAMPAIGN_APPROVER},
     "campaigns.judge_reply": {SUBSCRIBER_MANAGER, PRIVACY_OFFICER},
     "campaigns.launch_campaign": {CAMPAIGN_APPROVER},
+    "campaigns.lift_stop": {ADMINISTRATOR, PRIVACY_OFFICER},
     "campaigns.override_campaign": {PRIVACY_OFFICER},
     "campaigns.pack_dispute": {PRIVACY_OFFICER, AUDITOR},
     "campaigns.verify_sender": {ADMINISTRATOR},
@@ -69,13 +73,13 @@ MAY = {
 SEES = {
     SUBSCRIBER_MANAGER: "subscriber suppression purpose notice listimport reply optoutrequest "
     "stopscope label",
-    CAMPAIGN_AUTHOR: "campaign message sender purpose notice",
-    CAMPAIGN_APPROVER: "campaign message sender purpose notice",
+    CAMPAIGN_AUTHOR: "campaign message sender ownrule purpose notice",
+    CAMPAIGN_APPROVER: "campaign message sender ownrule purpose notice",
     PRIVACY_OFFICER: "subscriber suppression purpose notice listimport reply optoutrequest "
-    "stopscope entry checkpoint campaign message sender",
+    "stopscope entry checkpoint campaign message sender ownrule",
     AUDITOR: "subscriber suppression purpose notice listimport reply optoutrequest stopscope "
-    "campaign message sender receipt entry checkpoint operator integration",
-    ADMINISTRATOR: "operator sender purpose notice integration",
+    "campaign message sender ownrule receipt entry checkpoint operator integration",
+    ADMINISTRATOR: "operator sender ownrule purpose notice integration",
 }
 # What the auditor may do besides looking changes nothing and stands in the trail.
 EXAMINES = {"audit.verify_trail", "campaigns.pack_dispute", "consent.open_scan"}

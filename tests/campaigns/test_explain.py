@@ -147,7 +147,7 @@ def test_a_reply_that_confirms_says_so(text, confirms):
     assert explain_one("reply", text)["confirms"] is confirms
 
 
-def test_a_window_that_is_open_says_by_which_rules():
+def test_a_window_that_is_open_says_by_which_rules(db):
     assert explain_one("window", FLORIDA) == {
         "open": True,
         "next_opening": "2026-11-24T18:00:00+00:00",
@@ -162,13 +162,13 @@ def test_a_window_that_is_open_says_by_which_rules():
     ("number", "opens"),
     [(GUAM, "2026-11-24T22:00:00+00:00"), (AUSTRALIA, "2026-11-25T02:30:00+00:00")],
 )
-def test_a_window_that_is_closed_says_why_and_until_when(number, opens):
+def test_a_window_that_is_closed_says_why_and_until_when(db, number, opens):
     told = explain_one("window", number)
     assert (told["open"], told["next_opening"]) == (False, opens)
     assert told["reasons"]
 
 
-def test_a_window_is_that_of_the_time_asked_for_with_or_without_a_zone():
+def test_a_window_is_that_of_the_time_asked_for_with_or_without_a_zone(db):
     assert explain_one("window", LONDON, at="2026-11-24T19:44")["open"] is True
     assert explain_one("window", LONDON, at="2026-11-24T19:45:00+00:00")["open"] is False
     assert explain_one("window", LONDON, at="2026-11-24T14:45:00-05:00")["open"] is False
@@ -180,7 +180,7 @@ def test_a_window_of_no_number_is_closed_with_the_reason():
     assert told["reasons"] == ["This is not a telephone number."]
 
 
-def test_every_window_has_the_same_keys():
+def test_every_window_has_the_same_keys(db):
     assert explain_one("window", "x").keys() == explain_one("window", LONDON).keys()
 
 

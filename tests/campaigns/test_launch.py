@@ -143,7 +143,7 @@ def test_what_the_quiet_hours_said_is_kept_for_each_area(person, launched):
     opening = message_to(people[-1]).opening
     assert opening.area == people[-1].area
     decision = opening.decision
-    assert (decision["rules"], len(decision["zones"])) == (["AU"], 8)
+    assert (decision["rules"], len(decision["zones"])) == (["AU", "*"], 8)
     assert any("Australia/Perth" in reason for reason in decision["reasons"])
     assert decision["rulebook"] == quiet_hours.load().version
     assert decision["at"] == "2026-11-24T18:00:00.000000Z"
