@@ -16,14 +16,18 @@ from campaigns.quiet_hours import (
     MARGIN,
     OVERLAY_FILE,
     RULES_FILE,
+    WHOLE_DAY,
     Hours,
     Rule,
     Rulebook,
     RulebookError,
     load,
+    may_be_in,
     overlay,
     rules_for,
+    tightens,
     window,
+    with_own,
 )
 
 BOOK = load()
@@ -359,11 +363,170 @@ def test_a_country_without_a_known_calendar_is_judged_by_hours_and_weekdays():
         ("CA", ["QC"], ["CA"]),
         ("ZA", [], ["ZA"]),
         ("PL", [], ["*"]),
+        ("BR", [], ["BR", "*"]),
+        ("IT", [], ["IT", "*"]),
+        ("AU", [], ["AU", "*"]),
+        ("CA", ["FL"], ["CA", "US", "US-FL"]),
+        ("", [], ["*"]),
     ],
 )
 def test_a_recipient_is_owed_the_rules_of_every_place_it_may_be_in(country, states, jurisdictions):
     applied = rules_for(BOOK, country=country, states=states)
     assert [each.jurisdiction for each in applied] == jurisdictions
+
+
+DOUBTED = {"low", "unverified"}
+
+
+def test_where_the_row_of_a_country_is_doubted_the_row_for_the_rest_holds_beside_it():
+    """A row that nobody vouches for may tighten, never loosen: tried on the table itself."""
+    abroad = {name: each for name, each in BOOK.rules.items() if not name.startswith(("US", "*"))}
+    doubted = {name for name, each in abroad.items() if each.confidence in DOUBTED}
+    assert doubted == {"AU", "BR", "IT"}
+    for name in abroad:
+        applied = [str(each) for each in rules_for(BOOK, country=name, states=[])]
+        assert applied == ([name, "*"] if name in doubted else [name])
+
+
+@pytest.mark.parametrize("confidence", ["low", "unverified", "", "hihg", "High?", "own", "lowhigh"])
+def test_a_word_of_confidence_that_is_not_known_is_doubt(confidence):
+    row = Rule("FR", (WHOLE_DAY,) * 3, "none", None, "", "hearsay", confidence)
+    book = Rulebook({"*": BOOK.rules["*"], "FR": row}, "test")
+    night = local("2026-12-01T23:00", "Europe/Paris")
+    assert not judge(night, zones="Europe/Paris", country="FR", book=book).open
+
+
+# Rules of the business's own
+
+
+def own(jurisdiction, *hours, number=7, cap=None, on_holidays="none"):
+    hours = hours or (WHOLE_DAY,) * 3
+    return Rule(jurisdiction, hours, on_holidays, cap, "", "own", "own", own=number)
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "country", "states", "concerned"),
+    [
+        ("*", "US", "FL", True),
+        ("*", "PL", "", True),
+        ("*", "", "", True),
+        ("US", "US", "FL", True),
+        ("US", "US", "", True),
+        ("US", "CA", "FL", True),
+        ("US", "CA", "QC", False),
+        ("US", "CA", "", False),
+        ("US", "FR", "", False),
+        ("US-FL", "US", "FL", True),
+        ("US-FL", "US", "FL GA", True),
+        ("US-FL", "US", "", True),
+        ("US-FL", "US", "ZZ", True),
+        ("US-FL", "US", "GA ZZ", True),
+        ("US-FL", "US", "ON", True),
+        ("US-FL", "US", "GA", False),
+        ("US-FL", "CA", "FL", True),
+        ("US-FL", "CA", "", False),
+        ("US-FL", "CA", "GA", False),
+        ("CA", "US", "ON", True),
+        ("CA", "US", "FL", False),
+        ("CA", "CA", "", True),
+        ("FR", "FR", "", True),
+        ("FR", "GB", "", False),
+        ("FR", "", "", True),
+        ("US-FL", "", "", True),
+    ],
+)
+def test_an_own_rule_is_owed_to_whoever_may_be_in_its_place(
+    jurisdiction, country, states, concerned
+):
+    assert may_be_in(jurisdiction, country=country, states=states.split()) is concerned
+    book = with_own(BOOK, [own(jurisdiction)])
+    rules = rules_for(book, country=country, states=states.split())
+    assert (own(jurisdiction) in rules) is concerned
+
+
+def test_an_own_rule_is_named_by_its_number_where_it_closes():
+    book = with_own(BOOK, [own("US-FL", between("09:00", "18:00"), None, WHOLE_DAY)])
+    evening = judge(utc("2026-12-01T23:30"), "FL", book=book)
+    assert evening.rules == ("US", "US-FL", "US-FL own rule 7")
+    assert evening.reasons == (
+        "It is 18:30 on Tuesday in America/New_York; US-FL own rule 7 allows 09:00 to 18:00.",
+    )
+    saturday = judge(utc("2026-12-05T18:00"), "FL", book=book)
+    assert saturday.reasons == (
+        "Saturday in America/New_York; US-FL own rule 7 is closed on Saturdays.",
+    )
+    assert judge(utc("2026-12-06T18:00"), "FL", book=book).open
+
+
+def test_an_own_rule_that_says_nothing_of_a_day_is_no_reason_on_it():
+    book = with_own(BOOK, [own("US-FL", between("09:00", "18:00"), WHOLE_DAY, WHOLE_DAY)])
+    midnight = judge(local("2026-12-05T23:50", EASTERN), "FL", book=book)
+    assert [reason for reason in midnight.reasons if "own rule" in reason] == []
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "country", "at", "is_open"),
+    [
+        ("*", "US", "2026-11-26T18:00", False),
+        ("*", "US", "2026-11-27T18:00", True),
+        ("US", "US", "2026-11-26T18:00", False),
+        ("US-FL", "US", "2026-11-26T18:00", False),
+        ("US-GA", "US", "2026-11-26T18:00", True),
+    ],
+)
+def test_an_own_rule_may_close_on_holidays(jurisdiction, country, at, is_open):
+    book = with_own(BOOK, [own(jurisdiction, on_holidays="closed")])
+    assert judge(utc(at), "FL", country=country, book=book).open is is_open
+
+
+def test_the_smallest_cap_counts_also_among_own_rules():
+    book = with_own(BOOK, [own("US", cap=2), own("*", cap=5)])
+    assert judge(utc("2026-12-01T15:00"), "FL", book=book).daily_cap == 2
+    assert judge(utc("2026-12-01T15:00"), "GA", book=book).daily_cap == 2
+    assert judge(utc("2026-12-01T15:00"), country="CA", book=book).daily_cap == 5
+
+
+def test_the_version_tells_the_own_rules_apart():
+    first, second = own("US-FL", cap=2), own("US-FL", cap=1)
+    versions = [with_own(BOOK, rules).version for rules in ([first], [second], [first, second])]
+    assert len({BOOK.version, *versions}) == 4
+    assert all(version.startswith(f"{BOOK.version}+") for version in versions)
+    assert with_own(BOOK, [first]).version == versions[0]
+    assert with_own(BOOK, []) == BOOK
+
+
+@pytest.mark.parametrize(
+    ("rule", "does"),
+    [
+        (own("US-FL"), False),
+        (own("US-FL", between("08:00", "20:00"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("US-FL", between("07:00", "20:30"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("US-FL", between("08:00", "19:59"), WHOLE_DAY, WHOLE_DAY), True),
+        (own("US-FL", between("08:01", "20:00"), WHOLE_DAY, WHOLE_DAY), True),
+        (own("US-FL", WHOLE_DAY, None, WHOLE_DAY), True),
+        (own("US-FL", WHOLE_DAY, WHOLE_DAY, None), True),
+        (own("US-AL", WHOLE_DAY, WHOLE_DAY, None), False),
+        (own("US-VA", between("08:00", "21:00"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("US-FL", cap=3), False),
+        (own("US-FL", cap=2), True),
+        (own("US-GA", cap=9), True),
+        (own("US-FL", on_holidays="closed"), True),
+        (own("US-AL", on_holidays="closed"), False),
+        (own("US", between("08:00", "20:00"), WHOLE_DAY, WHOLE_DAY), True),
+        (own("US", between("08:00", "21:00"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("US", on_holidays="closed"), True),
+        (own("BR", between("09:00", "20:00"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("BR", between("09:00", "19:00"), WHOLE_DAY, WHOLE_DAY), True),
+        (own("PL", WHOLE_DAY, WHOLE_DAY, None), False),
+        (own("PL", WHOLE_DAY, None, WHOLE_DAY), True),
+        (own("*", WHOLE_DAY, WHOLE_DAY, None), True),
+        (own("*", between("08:00", "21:30"), WHOLE_DAY, WHOLE_DAY), False),
+        (own("*", between("08:00", "21:00"), WHOLE_DAY, WHOLE_DAY), True),
+        (own("*", cap=3), True),
+    ],
+)
+def test_an_own_rule_must_close_something_that_the_shipped_rules_leave_open(rule, does):
+    assert tightens(BOOK, rule) is does
 
 
 # Properties
@@ -508,11 +671,35 @@ def test_a_row_of_low_confidence_only_ever_tightens_the_federal_hours(at, state,
 @settings(deadline=None)
 @given(moments, st.sampled_from(STATES), st.sampled_from(US_ZONES))
 def test_where_the_state_is_unknown_whatever_is_open_is_open_in_every_state(at, state, zone):
-    # Pennsylvania's Saturday, one vendor's word, is the one closure the derived row leaves out.
-    assume(state != "PA" or at.astimezone(ZoneInfo(zone)).weekday() != 5)
     unknown = window(BOOK, at=at, country="US", states=[], zones=[zone])
     known = window(BOOK, at=at, country="US", states=[state], zones=[zone])
     assert known.open or not unknown.open
+
+
+own_rules = st.lists(
+    st.builds(
+        lambda name, hours, on_holidays, cap: own(name, *hours, on_holidays=on_holidays, cap=cap),
+        st.sampled_from(["*", "US", "FR", "CA", "ZZ", *(f"US-{state}" for state in STATES)]),
+        st.tuples(*[st.just(WHOLE_DAY) | any_hours] * 3),
+        st.sampled_from(["none", "closed"]),
+        st.none() | st.integers(1, 9),
+    ),
+    max_size=4,
+)
+
+
+@settings(deadline=None)
+@given(moments, places, zone_lists, own_rules)
+def test_with_any_own_rules_whatever_is_open_was_open_before(at, place, zones, added):
+    country, states = place
+    asked = {"at": at, "country": country, "states": states, "zones": zones}
+    before, after = window(BOOK, **asked), window(with_own(BOOK, added), **asked)
+    assert before.open or not after.open
+    assert after.open == (not after.reasons)
+    if after.open:
+        assert after.closes_at <= before.closes_at
+    assert before.daily_cap is None or after.daily_cap <= before.daily_cap
+    assert after.next_opening is None or before.next_opening <= after.next_opening
 
 
 # The files
