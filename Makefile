@@ -30,8 +30,11 @@ test: .venv/ready  ## every check there is
 benchmarks: .venv/ready  ## figures beside the peer or the limit, on PostgreSQL (ROWS=100000 for a smaller dose)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" TEST_DATABASE=postgres TEST_DURABLE=1 python -m pytest -p no:randomly tests/benchmarks/*_of_*.py
 
+faults: .venv/ready  ## the full dose of what may go wrong, with a report, on PostgreSQL and SQLite
+	@for database in postgres sqlite; do PATH="$(CURDIR)/$(BIN):$$PATH" DOSE=full TEST_DATABASE=$$database python -m pytest -n 2 --timeout 3600 tests/faults || exit; done
+
 lock: .uv/bin/uv  ## resolve the requirement files anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/base.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
 
-.PHONY: help install demo test benchmarks lock
+.PHONY: help install demo test benchmarks faults lock

@@ -1,6 +1,10 @@
-"""The stack's database under this process's own ORM, and a queue server that a test may kill."""
+"""The stack's database under this process's own ORM, how large a dose is, and the report.
 
-from collections.abc import Iterator
+`DOSE=full` asks for the large dose that `make faults` gives.
+"""
+
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +12,7 @@ from django.db import connections
 from django.test import override_settings
 from environ import Env
 
-from tests.faults import scene
+from tests.faults import report, scene
 from tests.services import Stack
 
 HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]  # as the stack has them
@@ -35,3 +39,23 @@ def business(beside: Stack) -> scene.Business:
 def own_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stack starts a queue server of its own, whatever the caller's environment names."""
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
+
+
+@pytest.fixture
+def dose() -> Callable[[int, int], int]:
+    """How much of a fault is given: `dose(small, full)`."""
+    return lambda small, full: full if os.environ.get("DOSE") == "full" else small
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keep what became of a fault for the report, by the names of `report.Figures`."""
+    return lambda **told: report.tell(request.node, report.Figures(**told))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the faults did, after a run that was asked for them."""
+    if told := report.lines_of(terminalreporter.getreports("passed")):
+        terminalreporter.section("faults")
+        for line in told:
+            terminalreporter.write_line(line)
