@@ -27,8 +27,13 @@ demo: .venv/ready  ## the main job, end to end, in this terminal (ONCE=1 stops a
 test: .venv/ready  ## every check there is
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/run
 
-benchmarks: .venv/ready  ## figures beside the peer or the limit, on PostgreSQL (ROWS=100000 for a smaller dose)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" TEST_DATABASE=postgres TEST_DURABLE=1 python -m pytest -p no:randomly tests/benchmarks/*_of_*.py
+.venv-benchmarks/ready: requirements/benchmarks.txt .uv/bin/uv
+	test -x .venv-benchmarks/bin/python || $(PYTHON) -m venv --without-pip .venv-benchmarks
+	$(UV) pip sync --quiet --require-hashes --python .venv-benchmarks/bin/python requirements/benchmarks.txt
+	@touch $@
+
+benchmarks: .venv-benchmarks/ready  ## figures beside the peer or the limit, on PostgreSQL (ROWS=100000 for a smaller dose)
+	@PATH="$(CURDIR)/.venv-benchmarks/bin:$$PATH" TEST_DATABASE=postgres TEST_DURABLE=1 python -m pytest -p no:randomly tests/benchmarks/*_of_*.py
 
 faults: .venv/ready  ## the full dose of what may go wrong, with a report, on PostgreSQL and SQLite
 	@for database in postgres sqlite; do PATH="$(CURDIR)/$(BIN):$$PATH" DOSE=full TEST_DATABASE=$$database python -m pytest -n 2 --timeout 3600 tests/faults || exit; done
@@ -36,5 +41,6 @@ faults: .venv/ready  ## the full dose of what may go wrong, with a report, on Po
 lock: .uv/bin/uv  ## resolve the requirement files anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/base.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group benchmarks -c requirements/dev.txt -o requirements/benchmarks.txt
 
 .PHONY: help install demo test benchmarks faults lock

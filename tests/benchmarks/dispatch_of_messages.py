@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import aiohttp.connector
@@ -16,19 +17,19 @@ import pytest
 from django.db import connection, connections
 from django.test import override_settings
 
-from campaigns import delivery
+from campaigns import delivery, dispatch
 from campaigns.gateways import twilio, wire
 from campaigns.gateways.outcome import Outgoing
 from campaigns.models import Attempt, Campaign, Message, Sender
 from config.celery import spare_the_collector
-from consent import ledger, numbers
-from consent.intake import OptIn
-from consent.models import Method, Notice, Purpose
-from tests.benchmarks import stub_provider
-from tests.benchmarks.launch_of_campaigns import AREAS, AT, SINCE, approved, notice, purpose, sender
+from consent.models import Notice, Purpose
+from tests.benchmarks import people, stub_provider
+from tests.benchmarks.launch_of_campaigns import AT, approved, notice, purpose, sender
 from tests.benchmarks.stub_provider import fork
 
 __all__ = ["notice", "purpose", "sender"]
+
+pytestmark = pytest.mark.timeout(3_600)
 
 MESSAGES = int(os.environ.get("ROWS", "20000"))
 DELAYS = (0.0, 0.1)  # seconds
@@ -37,18 +38,18 @@ SETTINGS = {"CLAIM_SIZE": 1_000, "GATEWAY_CONCURRENCY": CONCURRENCY, "LEASE": ti
 BODY = "Harbor Coffee: new beans. Reply STOP to cancel."
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(act: Callable[[], object]) -> float:
     since = time.perf_counter()
-    work()
+    act()
     return time.perf_counter() - since
 
 
-def in_processes(count: int, work: Callable[[int], None]) -> None:
+def in_processes(count: int, act: Callable[[int], None]) -> None:
     """The same work in so many processes, each with a connection and a client of its own."""
     connections.close_all()
     wire.close()
     spare_the_collector()  # as a worker's process does; and the bare loop, for fairness
-    running = [fork.Process(target=work, args=(place,)) for place in range(count)]
+    running = [fork.Process(target=act, args=(place,)) for place in range(count)]
     for process in running:
         process.start()
     for process in running:
@@ -56,7 +57,7 @@ def in_processes(count: int, work: Callable[[int], None]) -> None:
         assert process.exitcode == 0
 
 
-def _work(_place: int) -> None:
+def work(_place: int) -> None:
     delivery.turns(now=lambda: AT, until=float("inf"))
     wire.close()
     connections.close_all()
@@ -83,23 +84,32 @@ def bare_loop(processes: int) -> Callable[[int], None]:
     return post
 
 
-def _populate(purpose: Purpose, notice: Notice) -> None:
-    for start in range(0, MESSAGES, 5_000):
-        opt_ins = [_opt_in(n, notice) for n in range(start, min(start + 5_000, MESSAGES))]
-        ledger.enrol(opt_ins=opt_ins, purpose=purpose, by="command", at=AT)
+def launched(purpose: Purpose, notice: Notice, sender: Sender, count: int) -> Campaign:
+    """A campaign to so many people, with nothing handed over and no pace."""
+    Sender.objects.update(segments_per_second=None)
+    people.enrol(purpose, notice, count)
+    campaign = approved(purpose, sender, f"to-{count}")
+    dispatch.launch(campaign=campaign, by="worker", at=AT)
+    assert campaign.messages.filter(status=Message.Status.WAITING).count() == count
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE campaigns_message")
+    return campaign
 
 
-def _opt_in(n: int, notice: Notice) -> OptIn:
-    """Numbers that are made up, in memory and in a database that goes; none is written to."""
-    exchange, line = divmod(n // len(AREAS), 10_000)
-    number = numbers.parse(f"+1{AREAS[n % len(AREAS)]}{200 + exchange}{line:04}")
-    told = {"method": Method.WEB_FORM, "source": "list", "given_at": SINCE, "confirmed_at": SINCE}
-    return OptIn.of(number, notice_id=notice.pk, **told)
+@cache
+def trusted() -> Path:
+    """Where a stub's certificate lies, which this process and its children believe.
+
+    One for a run: of two of the same name, OpenSSL would look at the first only.
+    """
+    directory = Path(os.environ["VOLENS_TEST_DIR"]) / "stub"
+    directory.mkdir()
+    _key, chain = stub_provider.certificate(directory)
+    aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(chain)
+    return directory
 
 
-def _again(campaign: Campaign) -> None:
+def again(campaign: Campaign) -> None:
     """As if nothing of it had been handed over; for the next measurement only."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE campaigns_attempt")
@@ -114,21 +124,14 @@ def test_dispatch(
     purpose: Purpose,
     notice: Notice,
     sender: Sender,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Sender.objects.update(segments_per_second=None)
-    _populate(purpose, notice)
-    campaign = approved(purpose, sender, "dispatch")
-    delivery.dispatch.launch(campaign=campaign, by="worker", at=AT)
-    assert campaign.messages.count() == MESSAGES
-    _key, chain = stub_provider.certificate(tmp_path)
-    aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(chain)
+    campaign = launched(purpose, notice, sender, MESSAGES)
     with capsys.disabled():
         print(f"\n{MESSAGES:,} messages")
     for delay in DELAYS:
         with (
-            stub_provider.serving(tmp_path, delay=delay) as url,
+            stub_provider.serving(trusted(), delay=delay) as url,
             override_settings(TWILIO_BASE_URL=url, PUBLIC_URL="https://volens.example", **SETTINGS),
         ):
             _measure(campaign, delay, capsys)
@@ -138,8 +141,8 @@ def _measure(campaign: Campaign, delay: float, capsys: pytest.CaptureFixture[str
     limit = MESSAGES / seconds(lambda: in_processes(2, bare_loop(2)))
     reached = {}
     for workers in (1, 2):
-        _again(campaign)
-        reached[workers] = MESSAGES / seconds(lambda n=workers: in_processes(n, _work))  # type: ignore[misc]
+        again(campaign)
+        reached[workers] = MESSAGES / seconds(lambda n=workers: in_processes(n, work))  # type: ignore[misc]
         accepted = campaign.messages.filter(status=Message.Status.ACCEPTED).count()
         assert accepted == MESSAGES == Attempt.objects.filter(outcome="accepted").count()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

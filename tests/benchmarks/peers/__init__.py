@@ -1,0 +1,1 @@
+"""A small Django project that sends texts as its users would write it well; peers of Volens."""
