@@ -33,6 +33,7 @@ CAMPAIGNS = _view(
     "campaigns.campaign",
     "campaigns.approval",
     "campaigns.message",
+    "campaigns.attempt",
     "campaigns.sender",
     "campaigns.ownrule",
     "consent.purpose",
@@ -65,14 +66,15 @@ ROLES: dict[str, frozenset[str]] = {
         | {"consent.erase_subscriber"}
         | {"campaigns.pack_dispute", "campaigns.override_campaign"}
         | {"campaigns.add_stop", "campaigns.lift_stop"}
-        | _view("campaigns.campaign", "campaigns.message", "campaigns.sender", "campaigns.ownrule")
+        | _view("campaigns.campaign", "campaigns.message", "campaigns.attempt")
+        | _view("campaigns.sender", "campaigns.ownrule")
     ),
     AUDITOR: frozenset(
         SUBSCRIBERS
         | CAMPAIGNS
         | TRAIL
         | STAFF
-        | _view("campaigns.attempt", "campaigns.receipt", "consent.integration")
+        | _view("campaigns.receipt", "consent.integration")
         | {"audit.verify_trail", "consent.open_scan", "campaigns.pack_dispute"}
     ),
     ADMINISTRATOR: frozenset(

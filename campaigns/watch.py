@@ -73,6 +73,7 @@ class Pace:
 
     a_second: float  # messages handed over, of late
     done_by: datetime | None  # if it goes on like this; None if nothing moves or nothing is due
+    held_until: datetime | None  # when the next of those that wait is due; None if some are due now
 
 
 def pace(campaign: Campaign, at: datetime) -> Pace:
@@ -80,6 +81,14 @@ def pace(campaign: Campaign, at: datetime) -> Pace:
     lately = campaign.tallies.filter(at__gt=at - LATELY)
     handed_over = int(lately.aggregate(all=Sum("handed_over"))["all"] or 0)
     a_second = handed_over / LATELY.total_seconds()
-    due = Message.objects.filter(campaign=campaign, status=Message.Status.WAITING, due_at__lte=at)
-    waiting = due.count() if a_second else 0
-    return Pace(a_second, at + timedelta(seconds=waiting / a_second) if waiting else None)
+    waiting = Message.objects.filter(campaign=campaign, status=Message.Status.WAITING)
+    due = waiting.filter(due_at__lte=at).count() if a_second else 0
+    return Pace(
+        a_second,
+        done_by=at + timedelta(seconds=due / a_second) if due else None,
+        held_until=_later(waiting.order_by("due_at").values_list("due_at", flat=True).first(), at),
+    )
+
+
+def _later(due_at: datetime | None, at: datetime) -> datetime | None:
+    return due_at if due_at and due_at > at else None

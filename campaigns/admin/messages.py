@@ -76,7 +76,7 @@ class MessageAdmin(ReadOnly):
             return "–"
         return decisions.at_launch(message.opening.decision)
 
-    @admin.display(description=_("what the fence found"))
+    @admin.display(description=_("what stopped it"))
     def stopped_by(self, message: Message) -> str:
         return " ".join(decisions.at_the_fence(message.stopped)) if message.stopped else "–"
 

@@ -9,7 +9,7 @@ from audit.models import Entry
 from campaigns import calling, delivery, dispatch, receipts, watch
 from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Tally
-from tests.campaigns.conftest import fenced, new_york, write
+from tests.campaigns.conftest import FLORIDA, GUAM, fenced, new_york, write
 from tests.conftest import AT
 
 pytestmark = pytest.mark.django_db
@@ -148,11 +148,21 @@ def test_what_a_carrier_filtered_counts_as_refused(person, launched, code, refus
 def test_a_pace_is_of_the_last_half_minute_and_tells_when_it_will_be_done(people, launched):
     people(new_york(20))
     campaign = launched()
-    assert watch.pace(campaign, AT) == watch.Pace(0, None)
+    assert watch.pace(campaign, AT) == watch.Pace(0, None, None)
     tally(campaign, 999, at=AT - timedelta(seconds=30))
     tally(campaign, 30, at=AT - timedelta(seconds=3))
     tally(campaign, 30, at=AT)
-    assert watch.pace(campaign, AT) == watch.Pace(2.0, AT + 10 * SECOND)
+    assert watch.pace(campaign, AT) == watch.Pace(2.0, AT + 10 * SECOND, None)
+
+
+def test_what_is_held_is_told_with_the_time_at_which_the_next_is_due(people, launched):
+    people([FLORIDA, GUAM])
+    evening = AT + timedelta(hours=7, minutes=30)  # half past eight in Florida, where it is over
+    campaign = launched(starts_at=evening, deadline=evening + timedelta(days=2))
+    [guam, florida] = campaign.messages.order_by("due_at")
+    assert watch.pace(campaign, evening).held_until is None  # in Guam it is noon
+    guam.delete()
+    assert watch.pace(campaign, evening).held_until == florida.due_at > evening
 
 
 # --- what nobody can tell ----------------------------------------------------------------------

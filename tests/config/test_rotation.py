@@ -10,6 +10,7 @@ from django.db import connection
 
 from audit import operators as staff
 from audit import roles, trail
+from campaigns import emergency, hours
 from campaigns.models import Reply
 from config.encryption import blind_index, canary, ring, rotation
 from config.encryption.ring import CannotDecrypt
@@ -172,6 +173,9 @@ def one_of_each(old_key, people, person, purpose, sender, operators, at, setting
         provider_id="SM1", sender=sender, number=number, number_index=blind_index.of(number),
         text="hello", intent="other", received_at=at,
     )  # fmt: skip
+    admin = operators(roles.ADMINISTRATOR)
+    hours.add(jurisdiction="US-FL", hours=[None] * 3, reason="a court", by=admin, at=at)
+    emergency.stop(jurisdiction="US-LA", reason="a storm", by=admin, at=at)
     settings.ENCRYPTION_KEYS = new
 
 
