@@ -111,7 +111,7 @@ def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
 
 def _answers(at: datetime) -> list[int]:
     """What people asked for waits for no pace, though it counts for its sender's."""
-    due = Message.objects.waiting(at).filter(campaign=None)
+    due = Message.objects.due(at).filter(campaign=None)
     ids = _take(due, settings.CLAIM_SIZE)
     taken = Message.objects.filter(pk__in=ids).select_related("reply") if ids else []
     by_sender = Counter(one.reply.sender_id if one.reply else one.sender_id for one in taken)
@@ -128,7 +128,7 @@ def _of_campaigns(at: datetime) -> list[int]:
     for place, campaign in enumerate(campaigns):
         share = ceil((settings.CLAIM_SIZE - len(ids)) / (len(campaigns) - place))
         segments, sender = campaign.most_segments or 1, senders.get(campaign.sender_id)
-        due = Message.objects.waiting(at).filter(campaign=campaign)
+        due = Message.objects.due(at).filter(campaign=campaign)
         if sender is None:
             ids += _take(due, share)
         else:
