@@ -6,8 +6,8 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime
 
-import aiohttp
 from django.conf import settings
+from pyreqwest.client import Client
 
 from campaigns import answers, text
 from campaigns.gateways import twilio
@@ -62,7 +62,7 @@ class Calling:
         told = zip(self._attempts, self._answers.result(), strict=True)
         return [read(attempt, answer) for attempt, answer in told]
 
-    async def _hand_over(self, client: aiohttp.ClientSession, attempt: Attempt) -> str:
+    async def _hand_over(self, client: Client, attempt: Attempt) -> str:
         if time.monotonic() > self._until:
             raise Withheld("the worker stood still past half its lease")
         if attempt.message.campaign_id in self._halted:

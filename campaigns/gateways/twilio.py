@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlencode
 
-import aiohttp
 from django.conf import settings
+from pyreqwest.client import Client
 
+from campaigns.gateways import wire
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 
 OPTED_OUT, PERMANENT, TEMPORARY = "opted out", "permanent", "temporary"
@@ -58,7 +58,6 @@ RECEIPTS = {
     "undelivered": Delivery.UNDELIVERED,
     "failed": Delivery.UNDELIVERED,
 }
-FORM = "application/x-www-form-urlencoded"
 RECEIPT_PATH = "/webhooks/twilio/receipt"
 VALIDITY = (timedelta(seconds=1), timedelta(seconds=36_000))
 
@@ -81,21 +80,12 @@ def form(outgoing: Outgoing) -> dict[str, str]:
     }
 
 
-async def send(client: aiohttp.ClientSession, outgoing: Outgoing) -> str:
+async def send(client: Client, outgoing: Outgoing) -> str:
     """Hand one message over, once; returns the provider's id of it. Raises NotSent, MaybeSent."""
-    signed_in = aiohttp.encode_basic_auth(settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN)
-    try:
-        async with client.post(
-            _url(),
-            data=urlencode(form(outgoing)).encode(),
-            headers={"Authorization": signed_in, "Content-Type": FORM},
-            allow_redirects=False,
-        ) as response:
-            return read_answer(response.status, await response.read(), response.headers)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise NotSent(type(error).__name__) from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise MaybeSent(type(error).__name__) from None
+    account = f"{settings.TWILIO_ACCOUNT_SID}:{settings.TWILIO_AUTH_TOKEN}"
+    signed_in = {"Authorization": f"Basic {base64.b64encode(account.encode()).decode()}"}
+    answer = await wire.post(client, _url(), headers=signed_in, form=form(outgoing))
+    return read_answer(answer.status, answer.body, answer.headers)
 
 
 def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> str:

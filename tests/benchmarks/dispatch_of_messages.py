@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
-import aiohttp.connector
 import pytest
 from django.db import connection, connections
 from django.test import override_settings
@@ -98,14 +97,10 @@ def launched(purpose: Purpose, notice: Notice, sender: Sender, count: int) -> Ca
 
 @cache
 def trusted() -> Path:
-    """Where a stub's certificate lies, which this process and its children believe.
-
-    One for a run: of two of the same name, OpenSSL would look at the first only.
-    """
+    """Where a stub's certificate lies, whose authority this process and its children believe."""
     directory = Path(os.environ["VOLENS_TEST_DIR"]) / "stub"
     directory.mkdir()
-    _key, chain = stub_provider.certificate(directory)
-    aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(chain)
+    os.environ["SSL_CERT_FILE"] = str(stub_provider.certificate(directory))
     return directory
 
 

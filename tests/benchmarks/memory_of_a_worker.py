@@ -69,7 +69,7 @@ def _worked(url: str) -> tuple[int, list[float]]:
         **os.environ,
         "DATABASE_URL": services.database_url(os.environ["DATABASE_URL"], name),
         "TWILIO_BASE_URL": url,
-        "SSL_CERT_FILE": str(trusted() / "chain.pem"),
+        "SSL_CERT_FILE": str(trusted() / "authority.pem"),
         "CLAIM_SIZE": str(SETTINGS["CLAIM_SIZE"]),
         "GATEWAY_CONCURRENCY": str(CONCURRENCY),
         "LEASE_SECONDS": "300",

@@ -94,7 +94,7 @@ class Peers:
             "PEERS_PROVIDER": provider,
             "PEERS_BROKER": broker,
             "PUBLIC_URL": PUBLIC_URL,
-            "REQUESTS_CA_BUNDLE": str(trusted() / "chain.pem"),
+            "REQUESTS_CA_BUNDLE": str(trusted() / "authority.pem"),
             "TMPDIR": str(directory),
             **more,
         }
@@ -237,7 +237,7 @@ smsbox-port = {boxes}
 smsbox-interface = 127.0.0.1
 box-allow-ip = 127.0.0.1
 log-level = 3
-ssl-trusted-ca-file = "{directory}/chain.pem"
+ssl-trusted-ca-file = "{directory}/authority.pem"
 store-type = spool
 store-location = {directory}/spool
 
@@ -274,7 +274,7 @@ def _of_kannel(home: Path, delay: float) -> float:
     links, at_once = (1, 10) if delay == 0 else (2, 200)
     ports = {name: free_port() for name in ("admin", "boxes", "unused")}
     (home / "spool").mkdir(parents=True)
-    shutil.copy(trusted() / "chain.pem", home)
+    shutil.copy(trusted() / "authority.pem", home)
     with provider(delay) as url, ExitStack() as leaving:
         told = {"url": url, "directory": home, "links": links, "at_once": at_once, **ports}
         (home / "kannel.conf").write_text(KANNEL.format(**told))

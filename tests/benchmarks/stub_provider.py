@@ -147,31 +147,44 @@ def _receipt(to: Receipts, sid: str, message: dict[str, str]) -> bytes:
     ).encode()
 
 
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """A key and a certificate for this machine, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
+def certificate(directory: Path) -> Path:
+    """Who vouches for a server on this machine; its key and certificate are put beside."""
+    [root, leaf] = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    authority = _certificate("Authority", root, root).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    )
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server = _certificate("localhost", leaf, root).add_extension(here, critical=False)
+    pem = serialization.Encoding.PEM
+    (directory / "key.pem").write_bytes(
+        leaf.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    for name, made in (("chain.pem", server), ("authority.pem", authority)):
+        (directory / name).write_bytes(made.sign(root, hashes.SHA256()).public_bytes(pem))
+    return directory / "authority.pem"
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, root: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    [ours, theirs] = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called)])
+        for called in (name, "Authority")
+    ]
+    return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(ours)
+        .issuer_name(theirs)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(alternative, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), critical=False
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    pem = serialization.Encoding.PEM
-    key_file, chain = directory / "key.pem", directory / "chain.pem"
-    key_file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    chain.write_bytes(made.public_bytes(pem))
-    return key_file, chain
 
 
 taken = fork.Value("Q", 0, lock=False)  # by the stub that serves; read by whoever started it

@@ -315,6 +315,20 @@ def test_a_server_that_does_not_speak_tls_gets_no_message(settings):
     assert asked == []
 
 
+@pytest.fixture
+def mute():
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_provider_that_never_finishes_the_handshake_gets_no_message(settings, mute):
+    settings.TWILIO_BASE_URL, settings.GATEWAY_TIMEOUT = mute, 0.6
+    [refusal] = send(outgoing())
+    assert isinstance(refusal, NotSent)
+    assert _quiet(refusal)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(provider, settings, status):
     elsewhere = twilio._url()
