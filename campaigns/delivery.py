@@ -1,7 +1,7 @@
-"""Carries messages out: claim a batch, fence it, call the gateway, settle what it said.
+"""Carries messages out: claim a batch at the fence, call the gateway, settle what it said.
 
-Outbound is at most once. A worker may die anywhere: before the fence its messages wait again, after
-the fence their outcome is unknown, and what is unknown is never sent again by a machine.
+Outbound is at most once. A worker may die anywhere: before its claim commits nothing has happened,
+after that the outcome is unknown, and what is unknown is never sent again by a machine.
 """
 
 import json
@@ -16,8 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet, prefetch_related_objects
 
 from audit import trail
 from audit.models import Operator
@@ -30,6 +29,8 @@ from consent.models import Subscriber, Suppression
 
 Status = Message.Status
 Outcome = Attempt.Outcome
+# What is not looked at on the way, and costs as much to read as what is.
+UNREAD = ("opening", "reason", "stopped", "claim", "lease_until", "fenced_at", "settled_at")
 BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 
 
@@ -80,62 +81,57 @@ class Batch:
 
 
 def take_up(*, at: datetime) -> Batch | None:
-    """Claim what is due, ask the fence, and begin to hand over; None if nothing is due."""
-    claimed = claim(at=at)
-    if claimed is None:
-        return None
-    size, by_claim = claimed
+    """Claim what is due and begin to hand over what the fence let pass; None if nothing is due."""
     since = time.monotonic()
-    attempts = fence.pass_claim(claim=by_claim, at=at)
-    return Batch(size, Calling(attempts, since=since))
+    size, attempts = claim(at=at)
+    return Batch(size, Calling(attempts, since=since)) if size else None
 
 
 # --- claim -------------------------------------------------------------------------------------
 
 
 @transaction.atomic
-def claim(*, at: datetime) -> tuple[int, uuid.UUID] | None:
-    """Take a batch of what is due, answers first; its size and name, or None if nothing is due.
+def claim(*, at: datetime) -> tuple[int, list[Attempt]]:
+    """Take a batch of what is due, answers first, and ask the fence of each message.
 
-    The lease runs by the database's clock, whatever the worker's says.
+    Returns how many were taken, and an attempt for each that may leave now: it is committed when
+    this returns, and only it may be handed over.
     """
-    ids = _answers(at) or _of_campaigns(at)
-    if not ids:
-        return None
-    by_claim = uuid.uuid4()
-    Message.objects.filter(pk__among=ids).update(
-        status=Status.CLAIMED, claim=by_claim, lease_until=Now() + settings.LEASE
-    )
-    return len(ids), by_claim
+    messages = _answers(at) or _of_campaigns(at)
+    return len(messages), fence.let_pass(messages, at=at)
 
 
-def _answers(at: datetime) -> list[int]:
+def _answers(at: datetime) -> list[Message]:
     """What people asked for waits for no pace, though it counts for its sender's."""
-    due = Message.objects.due(at).filter(campaign=None)
-    ids = _take(due, settings.CLAIM_SIZE)
-    taken = Message.objects.filter(pk__in=ids).select_related("reply") if ids else []
+    taken = _take(Message.objects.due(at).filter(campaign=None), settings.CLAIM_SIZE)
+    prefetch_related_objects(taken, "reply__sender", "sender", "confirms")
     by_sender = Counter(one.reply.sender_id if one.reply else one.sender_id for one in taken)
     for sender in _paced(by_sender).values():
         _spend(sender, by_sender[sender.pk], at)
-    return ids
+    return taken
 
 
-def _of_campaigns(at: datetime) -> list[int]:
+def _of_campaigns(at: datetime) -> list[Message]:
     """A fair share of each campaign that has something due, within the pace of its sender."""
-    campaigns = list(Campaign.objects.with_due_messages(at).order_by("pk"))
+    with_due = Campaign.objects.with_due_messages(at).values_list("pk", flat=True)
+    campaigns = fence.hold_campaigns(with_due)
     senders = _paced(one.sender_id for one in campaigns)
-    ids: list[int] = []
+    taken: list[Message] = []
     for place, campaign in enumerate(campaigns):
-        share = ceil((settings.CLAIM_SIZE - len(ids)) / (len(campaigns) - place))
-        segments, sender = campaign.most_segments or 1, senders.get(campaign.sender_id)
-        due = Message.objects.due(at).filter(campaign=campaign)
-        if sender is None:
-            ids += _take(due, share)
-        else:
-            taken = _take(due, min(share, _room(sender, at) // segments))
-            _spend(sender, len(taken) * segments, at)
-            ids += taken
-    return ids
+        share = ceil((settings.CLAIM_SIZE - len(taken)) / (len(campaigns) - place))
+        taken += _share_of(campaign, share, senders.get(campaign.sender_id), at)
+    return taken
+
+
+def _share_of(campaign: Campaign, share: int, paced: Sender | None, at: datetime) -> list[Message]:
+    segments = campaign.most_segments or 1
+    due = Message.objects.due(at).filter(campaign=campaign)
+    taken = _take(due, min(share, _room(paced, at) // segments) if paced else share)
+    if paced:
+        _spend(paced, len(taken) * segments, at)
+    for message in taken:
+        message.campaign = campaign
+    return taken
 
 
 def _paced(keys: Iterable[int | None]) -> dict[int, Sender]:
@@ -159,10 +155,10 @@ def _spend(sender: Sender, segments: int, at: datetime) -> None:
         sender.save(update_fields=["bucket_full_at"])
 
 
-def _take(due: QuerySet[Message], most: int) -> list[int]:
+def _take(due: QuerySet[Message], most: int) -> list[Message]:
     """Free rows; those that another worker holds are passed over, not waited for."""
-    free = due.order_by("due_at", "id").select_for_update(skip_locked=True)
-    return list(free.values_list("pk", flat=True)[:most]) if most > 0 else []
+    free = due.order_by("due_at", "id").select_for_update(skip_locked=True).defer(*UNREAD)
+    return list(free[:most]) if most > 0 else []
 
 
 # --- settle ------------------------------------------------------------------------------------
@@ -325,13 +321,9 @@ def judge(*, message: Message, arrived: bool, note: str, by: Operator, at: datet
 
 
 @transaction.atomic
-def sweep(*, at: datetime) -> tuple[int, int]:
-    """Find what dead workers left: how many wait again, how many are unknown from now on."""
-    abandoned = Message.objects.abandoned()
-    waiting = abandoned.filter(status=Status.CLAIMED).update(
-        status=Status.WAITING, claim=None, lease_until=None
-    )
-    lost = list(_locked(abandoned.filter(status=Status.CALLING)))
+def sweep(*, at: datetime) -> int:
+    """Find what dead workers left: how many are unknown from now on."""
+    lost = list(_locked(Message.objects.abandoned()))
     Message.objects.filter(pk__in=lost).update(
         status=Status.UNKNOWN,
         reason="The worker died while handing it over.",
@@ -341,10 +333,10 @@ def sweep(*, at: datetime) -> tuple[int, int]:
     Attempt.objects.filter(message__in=lost, outcome=Outcome.PENDING).update(
         outcome=Outcome.UNKNOWN, code="worker died"
     )
-    if waiting or lost:
-        facts = {"waiting": waiting, "unknown": lost}
+    if lost:
+        facts = {"unknown": lost}
         trail.record(verb="messages.swept", subject="messages", by="worker", at=at, facts=facts)
-    return waiting, len(lost)
+    return len(lost)
 
 
 def _locked(messages: QuerySet[Message]) -> list[int]:

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db import connection
 from django.db.models.functions import Now
 
 from audit import merkle, trail
@@ -38,13 +37,11 @@ CAP_OF_BUSINESS = "The daily limit of our own messages to one person was reached
 SENDER = "The sender is not verified, or may not be used in that country."
 OUTSIDE_WINDOW = "Outside the permitted hours."
 
-# What is not looked at here, and costs as much to read as what is.
-UNREAD = ("opening", "reason", "stopped", "lease_until", "fenced_at", "settled_at")
-
 CONSENT = "consent"
 OWN_OPT_IN = "the person's own opt-in"
 OWN_REPLY = "the person's own reply"
 
+HOLD = "SELECT 1 FROM campaigns_campaign WHERE id = ANY(%s) ORDER BY id FOR SHARE"
 INSERT_ATTEMPTS = """
 INSERT INTO campaigns_attempt
     (id, message_id, number, claim, at, decision_id, outcome, provider_id, code)
@@ -93,57 +90,44 @@ class Facts:
 Decided = tuple[Message, Verdict, Grounds]
 
 
-@transaction.atomic
-def pass_claim(*, claim: uuid.UUID, at: datetime) -> list[Attempt]:
-    """Record an attempt for each message of a claim that may leave now; put the others aside.
+def let_pass(messages: Sequence[Message], *, at: datetime) -> list[Attempt]:
+    """Record an attempt for each message that may leave now; put the others aside.
 
-    What is returned is committed when this returns, and only it may be handed over.
+    Call it in the transaction that locked the messages, after their campaigns.
     """
-    messages = _held(claim)
+    messages = sorted(messages, key=lambda message: message.pk)
+    _hold_people(messages)
     facts = _facts(messages, at)
     decided = [
         (message, _verdict(message, facts), _grounds(message, facts)) for message in messages
     ]
     _put_aside([one for one in decided if one[1] is not PASS], facts)
-    return _record([one for one in decided if one[1] is PASS], claim, facts)
+    return _record([one for one in decided if one[1] is PASS], facts)
 
 
-def _held(claim: uuid.UUID) -> list[Message]:
-    """The messages of a claim and their people, locked; what many share is read once."""
-    held = Message.objects.filter(claim=claim, status=Status.CLAIMED, lease_until__gt=Now())
-    campaigns = _held_campaigns(held)  # campaigns before messages, as cancel locks them
-    messages = list(held.select_for_update().order_by("id").defer(*UNREAD))
-    people = _held_people(messages)
+def hold_campaigns(wanted: Iterable[int]) -> list[Campaign]:
+    """Those that may be taken from, in order; nobody halts them until we commit.
+
+    Other workers pass beside us. Campaigns come before messages, as a cancellation locks them.
+    """
+    keys = list(wanted)
+    if connection.vendor == "postgresql" and keys:
+        with connection.cursor() as cursor:
+            cursor.execute(HOLD, [keys])
+    held = Campaign.objects.filter(pk__in=keys, status__in=Message.CLAIMABLE).order_by("pk")
+    return list(held.select_related("purpose", "sender")) if keys else []
+
+
+def _hold_people(messages: Iterable[Message]) -> None:
+    """Lock the people of these messages; a STOP that came before is seen, others wait."""
+    wanted = [message.subscriber_id for message in messages if message.subscriber_id]
+    people = {one.pk: one for one in Subscriber.objects.filter(pk__among=wanted).in_lock_order()}
+    areas = Area.objects.in_bulk({person.area_id for person in people.values()})
+    for person in people.values():
+        person.area = areas[person.area_id]
     for message in messages:
-        if message.campaign_id:
-            message.campaign = campaigns[message.campaign_id]
         if message.subscriber_id:
             message.subscriber = people[message.subscriber_id]
-    answers = [message for message in messages if not message.campaign_id]
-    prefetch_related_objects(answers, "reply__sender", "sender", "confirms")
-    return messages
-
-
-def _held_campaigns(held: QuerySet[Message]) -> dict[int, Campaign]:
-    """Nobody pauses or cancels these until we commit; other fences pass beside us."""
-    of_them = held.exclude(campaign=None).order_by("campaign_id")
-    wanted = list(of_them.values_list("campaign_id", flat=True).distinct())
-    if connection.vendor == "postgresql" and wanted:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM campaigns_campaign WHERE id = ANY(%s) ORDER BY id FOR SHARE",
-                [wanted],
-            )
-    return Campaign.objects.select_related("purpose", "sender").in_bulk(wanted)
-
-
-def _held_people(messages: Iterable[Message]) -> dict[uuid.UUID, Subscriber]:
-    wanted = [message.subscriber_id for message in messages if message.subscriber_id]
-    people = list(Subscriber.objects.filter(pk__among=wanted).in_lock_order())
-    areas = Area.objects.in_bulk({person.area_id for person in people})
-    for person in people:
-        person.area = areas[person.area_id]
-    return {person.pk: person for person in people}
 
 
 def _facts(messages: Sequence[Message], at: datetime) -> Facts:
@@ -238,8 +222,6 @@ def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> 
     assert message.subscriber is not None  # the database says so
     if campaign.status == Campaign.Status.CANCELLED:
         return Verdict(Status.CANCELLED, NOT_NOW)
-    if campaign.status != Campaign.Status.SENDING:
-        return Verdict(Status.WAITING, NOT_NOW, due_at=message.due_at)
     if message.consent_id not in facts.permitted:
         return Verdict(Status.BLOCKED, NO_PERMISSION)
     if not campaign.sender.may_reach(message.subscriber.area.country):
@@ -297,15 +279,14 @@ def _put_aside(stopped: Iterable[Decided], facts: Facts) -> None:
             reason=verdict.reason,
             stopped=_told(grounds, facts),
             due_at=verdict.due_at,
-            claim=None,
-            lease_until=None,
             settled_at=None if waits else facts.at,
         )
 
 
-def _record(passing: Sequence[Decided], claim: uuid.UUID, facts: Facts) -> list[Attempt]:
+def _record(passing: Sequence[Decided], facts: Facts) -> list[Attempt]:
     if not passing:
         return []
+    claim = uuid.uuid4()
     decisions = {grounds: Decision(told=_told(grounds, facts)) for _m, _v, grounds in passing}
     Decision.objects.bulk_create(decisions.values())
     attempts = [
@@ -319,7 +300,7 @@ def _record(passing: Sequence[Decided], claim: uuid.UUID, facts: Facts) -> list[
         for message, _verdict, grounds in passing
     ]
     _insert(attempts, claim, facts.at)
-    _mark_calling([message for message, _verdict, _grounds in passing], facts.at)
+    _mark_calling([message for message, _verdict, _grounds in passing], claim, facts.at)
     _tell(attempts, facts.at)
     return attempts
 
@@ -375,13 +356,14 @@ def _leaf(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _mark_calling(passing: Sequence[Message], at: datetime) -> None:
+def _mark_calling(passing: Sequence[Message], claim: uuid.UUID, at: datetime) -> None:
     by_tries: dict[int, list[int]] = defaultdict(list)
     for message in passing:
         by_tries[message.tries].append(message.pk)
     for tries, ids in by_tries.items():
         Message.objects.filter(pk__among=ids).update(
             status=Status.CALLING,
+            claim=claim,
             fenced_at=at,
             tries=tries + 1,
             reason="",

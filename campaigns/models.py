@@ -572,7 +572,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def abandoned(self) -> Self:
         """In the hands of a worker whose lease is over, by the database's clock."""
-        return self.filter(status__in=Message.HELD, lease_until__lt=Now())
+        return self.filter(status=Message.Status.CALLING, lease_until__lt=Now())
 
     def counted(self) -> Self:
         """Those that count as sent for caps: what may have reached the person."""
@@ -584,7 +584,6 @@ class Message(models.Model):
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("waiting")
-        CLAIMED = "claimed", _("claimed by a worker")
         CALLING = "calling", _("being handed over")
         ACCEPTED = "accepted", _("accepted by the provider")
         DELIVERED = "delivered", _("delivered")
@@ -595,10 +594,9 @@ class Message(models.Model):
         EXPIRED = "expired", _("too late")
         CANCELLED = "cancelled", _("cancelled")
 
-    HELD: ClassVar = [Status.CLAIMED, Status.CALLING]
-    # What a dying worker gave back to a cancelled campaign is put down at the fence.
+    # What was withheld from a campaign that is cancelled now is put down at the fence.
     CLAIMABLE: ClassVar = [Campaign.Status.SENDING, Campaign.Status.CANCELLED]
-    UNDECIDED: ClassVar = [Status.WAITING, Status.CLAIMED, Status.CALLING]
+    UNDECIDED: ClassVar = [Status.WAITING, Status.CALLING]
     MAY_HAVE_ARRIVED: ClassVar = [
         Status.CALLING,
         Status.ACCEPTED,
@@ -665,11 +663,8 @@ class Message(models.Model):
             ),
             models.Index(
                 fields=["lease_until"],
-                condition=Q(status__in=["claimed", "calling"]),
+                condition=Q(status="calling"),
                 name="sweep_finds_the_abandoned",
-            ),
-            models.Index(
-                fields=["claim"], condition=Q(claim__isnull=False), name="fence_reads_its_claim"
             ),
             models.Index(
                 fields=["subscriber", "fenced_at"],
@@ -690,8 +685,7 @@ class Message(models.Model):
                 name="a_message_is_of_a_campaign_or_an_answer_or_confirms",
             ),
             models.CheckConstraint(
-                condition=~Q(status__in=["claimed", "calling"])
-                | Q(claim__isnull=False, lease_until__isnull=False),
+                condition=~Q(status="calling") | Q(claim__isnull=False, lease_until__isnull=False),
                 name="no_held_message_without_a_lease",
             ),
             models.CheckConstraint(

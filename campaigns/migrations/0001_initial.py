@@ -464,7 +464,6 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("waiting", "waiting"),
-                            ("claimed", "claimed by a worker"),
                             ("calling", "being handed over"),
                             ("accepted", "accepted by the provider"),
                             ("delivered", "delivered"),
@@ -848,17 +847,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("status__in", ["claimed", "calling"])),
+                condition=models.Q(("status", "calling")),
                 fields=["lease_until"],
                 name="sweep_finds_the_abandoned",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="message",
-            index=models.Index(
-                condition=models.Q(("claim__isnull", False)),
-                fields=["claim"],
-                name="fence_reads_its_claim",
             ),
         ),
         migrations.AddIndex(
@@ -905,7 +896,7 @@ class Migration(migrations.Migration):
             model_name="message",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("status__in", ["claimed", "calling"]), _negated=True),
+                    models.Q(("status", "calling"), _negated=True),
                     models.Q(("claim__isnull", False), ("lease_until__isnull", False)),
                     _connector="OR",
                 ),

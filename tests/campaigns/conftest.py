@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit import roles
 from audit.models import Entry
-from campaigns import conversation, delivery, dispatch, fence
+from campaigns import conversation, delivery, dispatch
 from campaigns.calling import Called, Calling
 from campaigns.gateways.twilio import Inbound
 from campaigns.models import Attempt, Campaign, Message, Reply, Sender
@@ -157,16 +157,19 @@ def launched(compose: Compose) -> Callable[..., Campaign]:
     return launch
 
 
-def claim(at: datetime = AT) -> uuid.UUID:
-    """The name of a claim of what is due, which must be something."""
-    claimed = delivery.claim(at=at)
-    assert claimed is not None, "nothing is due"
-    return claimed[1]
-
-
 def fenced(at: datetime = AT) -> list[Attempt]:
-    """The attempts that the fence lets through of what is due."""
-    return fence.pass_claim(claim=claim(at), at=at)
+    """The attempts that the fence lets through of what is due, which must be something."""
+    taken, attempts = delivery.claim(at=at)
+    assert taken, "nothing is due"
+    return attempts
+
+
+def is_due(at: datetime = AT) -> bool:
+    """Whether a claim would take something up now; it does not stay taken."""
+    with transaction.atomic():
+        taken, _attempts = delivery.claim(at=at)
+        transaction.set_rollback(True)
+    return taken > 0
 
 
 def call(attempts: Sequence[Attempt]) -> list[Called]:

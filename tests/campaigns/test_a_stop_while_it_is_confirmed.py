@@ -16,7 +16,7 @@ from consent.models import Consent, Method, Subscriber
 from tests.campaigns.conftest import (
     NEW_YORK,
     at_once,
-    claim,
+    fenced,
     meanwhile,
     new_york,
     on_postgresql,
@@ -61,14 +61,14 @@ def asked(notice):
 def test_no_question_is_committed_after_a_stop_was(settings, asked):
     settings.CLAIM_SIZE = 1
     asked(ROUNDS)
-    claims = [claim() for _round in range(ROUNDS)]
-    races = [(name, Message.objects.get(claim=name).subscriber) for name in claims]
+    due = Message.objects.order_by("due_at", "id").select_related("subscriber")
+    races = [message.subscriber for message in due]
     together, random = threading.Barrier(2, timeout=30), Random(1)
     starts = [(random.uniform(0, SPREAD), random.uniform(0, SPREAD)) for _round in races]
     seen_after_stop = {}
 
     def stop():
-        for (_name, person), (pause, _other) in zip(races, starts, strict=True):
+        for person, (pause, _other) in zip(races, starts, strict=True):
             together.wait()
             time.sleep(pause)
             write("STOP", number=person.number, at=SOON)
@@ -76,10 +76,10 @@ def test_no_question_is_committed_after_a_stop_was(settings, asked):
             seen_after_stop[person.pk] = asked.exists()
 
     def let_pass():
-        for (name, _person), (_other, pause) in zip(races, starts, strict=True):
+        for _other, pause in starts:
             together.wait()
             time.sleep(pause)
-            fence.pass_claim(claim=name, at=AT)
+            fenced()
 
     assert at_once(stop, let_pass) == [None, None]
     attempted = set(Attempt.objects.values_list("message__confirms__subscriber", flat=True))
@@ -90,10 +90,10 @@ def test_no_question_is_committed_after_a_stop_was(settings, asked):
 @on_postgresql
 def test_a_question_waits_for_a_stop_that_is_being_taken_in(asked):
     asked(1)
-    name, person = claim(), Subscriber.objects.get()
+    person = Subscriber.objects.get()
     with ExitStack() as after_commit, transaction.atomic():
         write("STOP", number=person.number, at=SOON)
-        passing = after_commit.enter_context(meanwhile(lambda: fence.pass_claim(claim=name, at=AT)))
+        passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
     assert passing.result() == []
     question = Message.objects.get(confirms__isnull=False)
@@ -103,7 +103,7 @@ def test_a_question_waits_for_a_stop_that_is_being_taken_in(asked):
 @on_postgresql
 def test_a_yes_waits_for_a_stop_that_is_being_taken_in(asked):
     asked(1)
-    fence.pass_claim(claim=claim(), at=AT)
+    fenced()
     number = Subscriber.objects.get().number
     with ExitStack() as after_commit, transaction.atomic():
         write("STOP", number=number, at=SOON)

@@ -19,7 +19,7 @@ from tests.campaigns.conftest import (
     STAMPS,
     TEXT,
     WAY_TO,
-    claim,
+    fenced,
     stand,
     verbs,
 )
@@ -317,7 +317,7 @@ def test_a_campaign_is_finished_when_nothing_of_it_is_undecided(launched, person
     person()
     campaign = launched()
     held = {"claim": "0" * 32, "lease_until": AT, "fenced_at": AT}
-    for status in ("waiting", "claimed", "calling", "unknown"):
+    for status in ("waiting", "calling", "unknown"):
         campaign.messages.update(status=status, **held)
         dispatch.keep_time(at=AT)
         campaign.refresh_from_db()
@@ -345,12 +345,12 @@ def test_cancelling_ends_what_waits_and_counts_it(launched, person, approver):
     assert campaign.messages.get(subscriber__area__country="AU").status == Message.Status.BLOCKED
 
 
-def test_cancelling_leaves_what_a_worker_holds_to_the_fence(launched, person, approver):
+def test_cancelling_leaves_what_a_worker_holds_to_the_worker(launched, person, approver):
     person()
     campaign = launched()
-    claim()
+    fenced()
     assert dispatch.cancel(campaign=campaign, by=approver, at=AT) == 0
-    assert campaign.messages.get().status == Message.Status.CLAIMED
+    assert campaign.messages.get().status == Message.Status.CALLING
 
 
 @pytest.mark.parametrize("status", sorted(set(LIFE) - Campaign.EDITABLE))

@@ -9,12 +9,12 @@ from django.db import transaction
 
 from audit import roles
 from campaigns import delivery, dispatch
-from campaigns.models import Campaign, Message
+from campaigns.models import Attempt, Campaign, Message
 from tests.campaigns.conftest import (
     GUAM,
     at_once,
-    claim,
     fenced,
+    is_due,
     meanwhile,
     message_to,
     new_york,
@@ -36,16 +36,15 @@ def test_a_claim_takes_a_batch_and_leaves_the_rest(three_at_a_time, people, laun
     people(new_york(5))
     launched()
     taken = [delivery.claim(at=AT) for _worker in range(3)]
-    assert [number for number, _name in taken[:2]] == [3, 2]
-    assert taken[2] is None
-    assert taken[0][1] != taken[1][1]
+    assert [number for number, _attempts in taken] == [3, 2, 0]
+    assert taken[0][1][0].claim != taken[1][1][0].claim
 
 
 def test_what_is_claimed_bears_the_name_of_its_claim_and_a_lease(people, launched):
     people(new_york(2))
     launched()
-    name = claim()
-    held = Message.objects.filter(claim=name, status=Status.CLAIMED, lease_until__isnull=False)
+    name = fenced()[0].claim
+    held = Message.objects.filter(claim=name, status=Status.CALLING, lease_until__isnull=False)
     assert held.count() == 2
 
 
@@ -55,15 +54,16 @@ def test_what_was_due_first_is_taken_first(settings, people, launched):
     launched()
     last = Message.objects.order_by("pk").last()
     Message.objects.filter(pk=last.pk).update(due_at=AT - timedelta(seconds=1))
-    assert Message.objects.get(claim=claim()) == last
+    assert [attempt.message for attempt in fenced()] == [last]
 
 
 def test_answers_go_before_campaigns_and_never_with_them(people, launched):
     people(new_york(2))
     launched()
     write("HELP")
-    assert Message.objects.get(claim=claim()).reply.intent == "help"
-    assert Message.objects.filter(claim=claim(), campaign__isnull=False).count() == 2
+    [answer] = fenced()
+    assert answer.message.reply.intent == "help"
+    assert [attempt.message.campaign is None for attempt in fenced()] == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_nothing_is_taken_before_it_is_due(person, launched, before, due):
     person(GUAM)
     launched()
     due_at = Message.objects.get().due_at
-    assert (delivery.claim(at=due_at - before) is not None) is due
+    assert is_due(due_at - before) is due
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.WAITING}))
@@ -82,7 +82,7 @@ def test_nothing_is_taken_that_does_not_wait(person, launched, status):
     launched()
     lease = {"claim": "0" * 32, "lease_until": AT, "fenced_at": AT}
     Message.objects.update(status=status, **lease)
-    assert delivery.claim(at=AT) is None
+    assert not is_due()
 
 
 @pytest.mark.parametrize("verb", [dispatch.pause, dispatch.cancel])
@@ -90,7 +90,7 @@ def test_nothing_is_taken_of_a_campaign_that_is_halted(person, launched, operato
     person()
     campaign = launched()
     verb(campaign=campaign, by=operators(roles.CAMPAIGN_APPROVER), at=AT)
-    assert delivery.claim(at=AT) is None
+    assert not is_due()
 
 
 NOT_TAKEN_FROM = set(Campaign.Status) - {Campaign.Status.SENDING, Campaign.Status.CANCELLED}
@@ -101,10 +101,10 @@ def test_only_a_campaign_that_is_being_sent_is_taken_from(person, launched, comp
     person()
     message, other = launched().messages.get(), stand(compose(), status)
     Message.objects.filter(pk=message.pk).update(campaign=other)
-    assert delivery.claim(at=AT) is None
+    assert not is_due()
 
 
-def test_what_a_dying_worker_gave_back_to_a_cancelled_campaign_is_put_down(person, launched):
+def test_what_was_withheld_from_a_campaign_that_is_cancelled_now_is_put_down(person, launched):
     person()
     launched()
     Campaign.objects.update(status=Campaign.Status.CANCELLED, cancelled_at=AT)
@@ -117,7 +117,7 @@ def test_a_resumed_campaign_goes_on(person, launched, operators):
     campaign, approver = launched(), operators(roles.CAMPAIGN_APPROVER)
     dispatch.pause(campaign=campaign, by=approver, at=AT)
     dispatch.resume(campaign=campaign, by=approver, at=AT)
-    assert claim()
+    assert is_due()
 
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=-400), timedelta(days=400)])
@@ -128,7 +128,7 @@ def test_a_lease_runs_by_the_databases_clock_whatever_the_worker_thinks(
     launched()
     before = datetime.now(UTC) - timedelta(seconds=2)
     with time_machine.travel(before + wrong_by, tick=False):
-        claim()
+        fenced()
     lease_until = Message.objects.get().lease_until
     assert before < lease_until - settings.LEASE < datetime.now(UTC) + timedelta(seconds=2)
 
@@ -140,8 +140,8 @@ def test_rows_that_another_worker_holds_are_passed_over_and_not_waited_for(peopl
     launched()
     with ExitStack() as after_commit, transaction.atomic():
         Message.objects.select_for_update().get(subscriber=first)
-        name = after_commit.enter_context(meanwhile(claim)).result(timeout=10)
-    assert message_to(second).claim == name
+        [attempt] = after_commit.enter_context(meanwhile(fenced)).result(timeout=10)
+    assert attempt.message == message_to(second)
     assert message_to(first).status == Status.WAITING
 
 
@@ -152,9 +152,9 @@ def test_workers_at_once_take_every_row_once(settings, people, launched):
     launched()
 
     def work():
-        return list(iter(lambda: delivery.claim(at=AT), None))
+        return list(iter(lambda: delivery.claim(at=AT), (0, [])))
 
     claims = [taken for worker in at_once(*[work] * 4) for taken in worker]
-    assert sum(number for number, _name in claims) == 60
-    for number, name in claims:
-        assert Message.objects.filter(claim=name).count() == number
+    assert sum(number for number, _attempts in claims) == 60
+    assert len({one.message_id for _number, attempts in claims for one in attempts}) == 60
+    assert set(Attempt.objects.values_list("number", flat=True)) == {1}

@@ -14,7 +14,7 @@ from config.encryption import blind_index
 from consent import ledger, links, numbers, purposes, signup, wording
 from consent.admission import Fate
 from consent.models import Consent, Method, Purpose, Subscriber, Suppression
-from tests.campaigns.conftest import NEW_YORK, claim, fenced, new_york, withdraw, write
+from tests.campaigns.conftest import NEW_YORK, fenced, is_due, new_york, withdraw, write
 from tests.conftest import AT, WORDINGS
 
 NIGHT = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)  # three in the morning in New York
@@ -128,7 +128,7 @@ def test_by_day_it_goes_at_once(offers):
 def test_what_a_form_brought_by_night_waits_for_the_morning(offers):
     waiting = _queued(offers, at=NIGHT)
     assert waiting.due_at == MORNING
-    assert delivery.claim(at=NIGHT) is None
+    assert not is_due(NIGHT)
     assert len(fenced(MORNING)) == 1
 
 
@@ -477,5 +477,4 @@ def test_a_claim_of_a_question_is_its_own(offers, person, launched):
     person(new_york(1)[0])
     launched()
     _queued(offers)
-    name = claim()
-    assert [m.confirms_id is not None for m in Message.objects.filter(claim=name)] == [True]
+    assert [attempt.message.confirms_id is not None for attempt in fenced()] == [True]

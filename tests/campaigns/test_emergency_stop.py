@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from audit import roles
 from audit.models import Detail, Entry
-from campaigns import conversation, decisions, delivery, dispatch, emergency, fence
+from campaigns import conversation, decisions, dispatch, emergency, fence
 from campaigns.models import Campaign, Message, Stop
 from consent import numbers, purposes, signup
 from consent.models import Area, Method, Notice, Purpose, Subscriber
@@ -19,8 +19,8 @@ from tests.campaigns.conftest import (
     LONDON,
     NEW_YORK,
     at_once,
-    claim,
     fenced,
+    is_due,
     meanwhile,
     message_to,
     on_postgresql,
@@ -153,12 +153,11 @@ def test_a_campaign_under_way_stops_there_and_goes_on_elsewhere(halt, person, la
     assert (message.claim, message.lease_until, message.settled_at) == (None, None, None)
 
 
-def test_what_was_claimed_before_the_stop_is_stopped_too(halt, person, launched):
+def test_a_stop_by_a_clock_that_is_ahead_of_the_workers_holds_too(halt, person, launched):
     someone = person(FLORIDA)
     launched()
-    taken_up = claim()
-    halt(at=AT + MINUTE)  # by a clock that is ahead of the worker's
-    assert fence.pass_claim(claim=taken_up, at=AT) == []
+    halt(at=AT + MINUTE)
+    assert fenced() == []
     assert message_to(someone).status == Status.WAITING
 
 
@@ -254,7 +253,7 @@ def test_lifting_lets_messages_go_within_five_minutes(halt, person, launched, of
     stop = halt()
     fenced()
     emergency.lift(stop=stop, by=officer, at=AT + MINUTE)
-    assert delivery.claim(at=AT + 4 * MINUTE) is None
+    assert not is_due(AT + 4 * MINUTE)
     [attempt] = fenced(AT + 5 * MINUTE)
     assert attempt.message == message_to(someone)
     assert "emergency_stops" not in attempt.found
@@ -284,10 +283,8 @@ def test_whoever_withdrew_is_blocked_at_once_though_it_is_stopped(halt, person, 
 def test_a_cancelled_campaign_is_cancelled_though_it_is_stopped(halt, person, launched, operators):
     someone = person(FLORIDA)
     campaign = launched()
-    taken_up = claim()
     halt()
     dispatch.cancel(campaign=campaign, by=operators(roles.CAMPAIGN_APPROVER), at=AT)
-    fence.pass_claim(claim=taken_up, at=AT)
     assert message_to(someone).status == Status.CANCELLED
 
 
@@ -357,12 +354,9 @@ def test_the_confirmation_of_an_opt_in_waits_too_and_says_why(
 def test_a_stop_that_commits_while_a_fence_waits_for_a_lock_is_obeyed(halt, person, launched):
     someone = person(FLORIDA)
     launched()
-    taken_up = claim()
     with ExitStack() as after_commit, transaction.atomic():
         list(Subscriber.objects.select_for_update().values_list("pk"))
-        passing = after_commit.enter_context(
-            meanwhile(lambda: fence.pass_claim(claim=taken_up, at=AT))
-        )
+        passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
         [kept] = at_once(halt)
         assert isinstance(kept, Stop)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from audit import merkle, roles, trail, verifier
 from audit.models import Entry
-from campaigns import decisions, dispatch, fence, quiet_hours
+from campaigns import decisions, delivery, dispatch, fence, quiet_hours
 from campaigns.models import Attempt, Campaign, Message, Sender
 from consent import purposes
 from consent.models import Consent, Purpose, Suppression
@@ -19,8 +19,8 @@ from tests.campaigns.conftest import (
     FLORIDA,
     LONDON,
     at_once,
-    claim,
     fenced,
+    is_due,
     meanwhile,
     message_to,
     new_york,
@@ -63,16 +63,6 @@ def test_what_is_allowed_passes_and_its_attempt_is_recorded(person, launched):
     message.refresh_from_db()
     assert (message.status, message.fenced_at, message.tries) == (Status.CALLING, AT, 1)
     assert message.claim == stored.claim
-
-
-def test_the_lease_begins_anew_at_the_fence(person, launched, settings):
-    message = launched_message(person, launched)
-    name = claim()
-    almost_over = datetime.now(UTC) + timedelta(seconds=30)
-    Message.objects.update(lease_until=almost_over)
-    fence.pass_claim(claim=name, at=AT)
-    message.refresh_from_db()
-    assert message.lease_until > almost_over
 
 
 def test_the_decision_says_what_allowed_the_message(person, launched):
@@ -127,9 +117,8 @@ def test_permission_that_was_lost_since_the_launch_blocks(person, launched, lost
     Purpose.objects.update(double_opt_in=False)
     someone = person(confirmed=False)
     launched()
-    name = claim()
     lost(someone)
-    assert fence.pass_claim(claim=name, at=AT) == []
+    assert fenced() == []
     message = message_to(someone)
     assert _stands(message) == (Status.BLOCKED, fence.NO_PERMISSION)
     assert message.settled_at == AT
@@ -319,46 +308,23 @@ def test_a_sender_reaches_the_countries_it_was_registered_for_only(people, launc
     assert message_to(at_home).reason == fence.SENDER
 
 
-def test_a_campaign_paused_after_the_claim_waits_with_its_time(person, launched, operators):
+def test_a_paused_campaign_waits_with_its_time(person, launched, operators):
     message = launched_message(person, launched)
-    name = claim()
     campaign, approver = Campaign.objects.get(), operators(roles.CAMPAIGN_APPROVER)
     dispatch.pause(campaign=campaign, by=approver, at=AT)
-    assert fence.pass_claim(claim=name, at=AT) == []
-    assert _stands(message) == (Status.WAITING, fence.NOT_NOW)
+    assert not is_due()
+    assert _stands(message) == (Status.WAITING, "")
     assert message.due_at == AT
     dispatch.resume(campaign=campaign, by=approver, at=AT)
     assert len(fenced()) == 1
 
 
-def test_a_campaign_cancelled_after_the_claim_ends_its_messages(person, launched, operators):
+def test_what_waits_of_a_cancelled_campaign_is_put_down(person, launched):
     message = launched_message(person, launched)
-    name = claim()
-    by = operators(roles.CAMPAIGN_APPROVER)
-    dispatch.cancel(campaign=Campaign.objects.get(), by=by, at=AT)
-    assert fence.pass_claim(claim=name, at=AT) == []
+    Campaign.objects.update(status=Campaign.Status.CANCELLED, cancelled_at=AT)
+    assert fenced() == []
     assert _stands(message) == (Status.CANCELLED, fence.NOT_NOW)
     assert message.settled_at == AT
-
-
-# --- whose claim -------------------------------------------------------------------------------
-
-
-def test_a_lease_that_is_over_lets_nothing_through(person, launched):
-    message = launched_message(person, launched)
-    name = claim()
-    Message.objects.update(lease_until=datetime.now(UTC) - timedelta(seconds=1))
-    assert fence.pass_claim(claim=name, at=AT) == []
-    message.refresh_from_db()
-    assert (message.status, message.tries) == (Status.CLAIMED, 0)
-
-
-def test_a_claim_passes_once(person, launched):
-    launched_message(person, launched)
-    name = claim()
-    assert len(fence.pass_claim(claim=name, at=AT)) == 1
-    assert fence.pass_claim(claim=name, at=AT) == []
-    assert Attempt.objects.count() == 1
 
 
 def test_answers_need_a_verified_sender_and_nothing_else(notice, sender):
@@ -374,20 +340,19 @@ def test_answers_need_a_verified_sender_and_nothing_else(notice, sender):
 # --- how ---------------------------------------------------------------------------------------
 
 
-def _paused():
-    Campaign.objects.update(status=Campaign.Status.PAUSED, paused_at=AT)
+def _cancelled():
+    Campaign.objects.update(status=Campaign.Status.CANCELLED, cancelled_at=AT)
 
 
-@pytest.mark.parametrize("change", [lambda: None, _paused], ids=["sending", "paused"])
+@pytest.mark.parametrize("change", [lambda: None, _cancelled], ids=["sending", "cancelled"])
 def test_the_number_of_queries_does_not_grow_with_people(people, launched, change):
     counts = []
     for phones in (new_york(10), new_york(60)[10:]):
         people(phones)
         campaign = launched()
         Message.objects.exclude(campaign=campaign).update(due_at=LATER)
-        name = claim()
         change()
-        counts.append(queries(lambda name=name: fence.pass_claim(claim=name, at=AT)))
+        counts.append(queries(fenced))
         Message.objects.update(due_at=LATER)
     assert counts[0] == counts[1]
 
@@ -427,18 +392,13 @@ def test_a_claim_of_which_nothing_passes_leaves_no_entry(person, launched):
 # --- races -------------------------------------------------------------------------------------
 
 
-def _pass(name):
-    return lambda: fence.pass_claim(claim=name, at=AT)
-
-
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_stop_that_is_under_way_is_waited_for_and_seen(person, launched):
     message = launched_message(person, launched)
-    name = claim()
     with ExitStack() as after_commit, transaction.atomic():
         withdraw(message.subscriber)
-        passing = after_commit.enter_context(meanwhile(_pass(name)))
+        passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
     assert passing.result() == []
     assert _stands(message) == (Status.BLOCKED, fence.NO_PERMISSION)
@@ -448,9 +408,8 @@ def test_a_stop_that_is_under_way_is_waited_for_and_seen(person, launched):
 @pytest.mark.django_db(transaction=True)
 def test_a_stop_waits_until_the_fence_has_committed(person, launched):
     someone = launched_message(person, launched).subscriber
-    name = claim()
     with ExitStack() as after_commit, transaction.atomic():
-        attempts = fence.pass_claim(claim=name, at=AT)
+        attempts = fenced()
         stopping = after_commit.enter_context(meanwhile(lambda: withdraw(someone)))
         wait_until_somebody_waits_for_a_lock()
         assert not stopping.done()
@@ -464,14 +423,30 @@ def test_a_stop_waits_until_the_fence_has_committed(person, launched):
 @pytest.mark.parametrize("verb", [dispatch.pause, dispatch.cancel])
 def test_a_halt_that_is_under_way_is_waited_for_and_seen(person, launched, operators, verb):
     launched_message(person, launched)
-    name, campaign = claim(), Campaign.objects.get()
-    by = operators(roles.CAMPAIGN_APPROVER)
+    campaign, by = Campaign.objects.get(), operators(roles.CAMPAIGN_APPROVER)
     with ExitStack() as after_commit, transaction.atomic():
         verb(campaign=campaign, by=by, at=AT)
-        passing = after_commit.enter_context(meanwhile(_pass(name)))
+        claiming = after_commit.enter_context(meanwhile(lambda: delivery.claim(at=AT)))
         wait_until_somebody_waits_for_a_lock()
-    assert passing.result() == []
-    assert Message.objects.get().reason == fence.NOT_NOW
+    assert claiming.result() == (0, [])
+    assert not Attempt.objects.exists()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", [dispatch.pause, dispatch.cancel])
+def test_a_halt_waits_until_the_fence_has_committed(person, launched, operators, verb):
+    launched_message(person, launched)
+    campaign, by = Campaign.objects.get(), operators(roles.CAMPAIGN_APPROVER)
+    with ExitStack() as after_commit, transaction.atomic():
+        assert len(fenced()) == 1
+        halting = after_commit.enter_context(
+            meanwhile(lambda: verb(campaign=campaign, by=by, at=AT))
+        )
+        wait_until_somebody_waits_for_a_lock()
+        assert not halting.done()
+    halting.result()
+    assert Message.objects.get().status == Status.CALLING
 
 
 @on_postgresql
@@ -480,10 +455,9 @@ def test_two_fences_at_once_count_each_others_messages(promised_once, person, la
     settings.CLAIM_SIZE = 1
     launched_message(person, launched)
     launched()
-    first, second = claim(), claim()
     with ExitStack() as after_commit, transaction.atomic():
-        attempts = fence.pass_claim(claim=first, at=AT)
-        passing = after_commit.enter_context(meanwhile(_pass(second)))
+        attempts = fenced()
+        passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
     assert (len(attempts), passing.result()) == (1, [])
     assert Message.objects.get(status=Status.BLOCKED).reason == fence.CAP_OF_PURPOSE
@@ -495,10 +469,10 @@ def test_fences_of_one_campaign_pass_beside_each_other(people, launched, setting
     settings.CLAIM_SIZE = 1
     people(new_york(2))
     launched()
-    first, second = claim(), claim()
+    Sender.objects.update(segments_per_second=None)  # else its bucket is what they wait for
     with ExitStack() as after_commit, transaction.atomic():
-        fence.pass_claim(claim=first, at=AT)
-        passing = after_commit.enter_context(meanwhile(_pass(second)))
+        fenced()
+        passing = after_commit.enter_context(meanwhile(fenced))
         assert len(passing.result(timeout=10)) == 1
 
 
@@ -507,24 +481,24 @@ def test_no_attempt_is_committed_after_a_stop_was(settings, people, launched):
     settings.CLAIM_SIZE = 1
     people(new_york(ROUNDS))
     launched()
-    claims = [claim() for _round in range(ROUNDS)]
-    races = [(name, Message.objects.get(claim=name).subscriber) for name in claims]
+    due = Message.objects.order_by("due_at", "id").select_related("subscriber")
+    races = [message.subscriber for message in due]
     together, random = threading.Barrier(2, timeout=30), Random(1)
     starts = [(random.uniform(0, SPREAD), random.uniform(0, SPREAD)) for _round in races]
     seen_after_stop = {}
 
     def stop():
-        for (_name, person), (pause, _other) in zip(races, starts, strict=True):
+        for person, (pause, _other) in zip(races, starts, strict=True):
             together.wait()
             time.sleep(pause)
             withdraw(person)
             seen_after_stop[person.pk] = Attempt.objects.filter(message__subscriber=person).exists()
 
     def let_pass():
-        for (name, _person), (_other, pause) in zip(races, starts, strict=True):
+        for _other, pause in starts:
             together.wait()
             time.sleep(pause)
-            fence.pass_claim(claim=name, at=AT)
+            fenced()
 
     assert at_once(stop, let_pass) == [None, None]
     attempted = set(Attempt.objects.values_list("message__subscriber", flat=True))
@@ -548,7 +522,7 @@ def test_what_stopped_a_message_is_kept_with_the_hours_and_the_counts(person, la
 def test_what_waits_for_morning_says_why(person, launched):
     message = launched_message(person, launched, deadline=AT + timedelta(days=1))
     night = AT + timedelta(hours=9)
-    assert fence.pass_claim(claim=claim(night), at=night) == []
+    assert fenced(night) == []
     message.refresh_from_db()
     told = " ".join(decisions.at_the_fence(message.stopped))
     assert "America/New_York Tue 22:00" in told

@@ -12,7 +12,7 @@ from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message
 from consent.models import Suppression
-from tests.campaigns.conftest import call, claim, fenced, new_york, write
+from tests.campaigns.conftest import call, fenced, is_due, new_york, write
 from tests.conftest import AT
 
 Status = Message.Status
@@ -55,7 +55,7 @@ def test_what_was_refused_for_good_stays_refused(attempt):
     assert message.reason == "The provider did not take it (21211)."
     attempt.refresh_from_db()
     assert (attempt.outcome, attempt.code) == (Outcome.REFUSED, "21211")
-    assert delivery.claim(at=AT + timedelta(hours=5)) is None
+    assert not is_due(AT + timedelta(hours=5))
 
 
 @pytest.mark.parametrize("answer", [MaybeSent("HTTP 500"), MaybeSent("TimeoutError"), KeyError()])
@@ -66,7 +66,7 @@ def test_what_nobody_can_tell_is_never_taken_again(attempt, answer):
     assert attempt.outcome == Outcome.UNKNOWN
     assert attempt.code in message.reason
     delivery.sweep(at=AT)
-    assert delivery.claim(at=AT + timedelta(hours=5)) is None
+    assert not is_due(AT + timedelta(hours=5))
 
 
 def test_an_entry_counts_what_became_of_a_batch(people, launched):
@@ -144,33 +144,22 @@ def test_nothing_else_is_an_opt_out(attempt, answer):
 
 def _die():
     """The worker is gone, and its lease is over."""
-    Message.objects.filter(status__in=Message.HELD).update(lease_until=LONG_AGO)
-
-
-def test_what_a_dead_worker_had_not_fenced_waits_again(person, launched):
-    person()
-    launched()
-    claim()
-    _die()
-    assert delivery.sweep(at=AT) == (1, 0)
-    message = Message.objects.get()
-    assert (message.status, message.claim, message.lease_until) == (Status.WAITING, None, None)
-    assert len(fenced()) == 1
+    Message.objects.filter(status=Status.CALLING).update(lease_until=LONG_AGO)
 
 
 def test_what_a_dead_worker_may_have_sent_is_unknown(attempt):
     _die()
-    assert delivery.sweep(at=AT) == (0, 1)
+    assert delivery.sweep(at=AT) == 1
     message = Message.objects.get()
     assert (message.status, message.lease_until) == (Status.UNKNOWN, None)
     assert (message.settled_at, message.reason) == (AT, "The worker died while handing it over.")
     attempt.refresh_from_db()
     assert (attempt.outcome, attempt.code) == (Outcome.UNKNOWN, "worker died")
-    assert delivery.claim(at=AT + timedelta(hours=5)) is None
+    assert not is_due(AT + timedelta(hours=5))
 
 
 def test_a_worker_within_its_lease_is_left_alone(attempt):
-    assert delivery.sweep(at=AT + timedelta(days=365)) == (0, 0)
+    assert delivery.sweep(at=AT + timedelta(days=365)) == 0
     assert Message.objects.get().status == Status.CALLING
     assert not Entry.objects.filter(verb="messages.swept").exists()
 
@@ -180,7 +169,7 @@ def test_a_sweep_tells_what_it_found_and_finds_it_once(attempt):
     for _beat in range(2):
         delivery.sweep(at=AT)
     told = Entry.objects.get(verb="messages.swept")
-    assert told.facts == {"waiting": 0, "unknown": [attempt.message_id]}
+    assert told.facts == {"unknown": [attempt.message_id]}
 
 
 @pytest.mark.parametrize(
