@@ -3,21 +3,26 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from pyreqwest.client import Client
 
 from campaigns import answers, text
+from campaigns.fence import Passed
 from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 from campaigns.gateways.wire import wire
-from campaigns.models import Attempt, Campaign, Message, Sender
+from campaigns.models import Attempt, Campaign, Sender
+from config.encryption.fields import EncryptedText
 from config.encryption.ring import CannotDecrypt
+from consent.models import Subscriber
 
 Outcome = Attempt.Outcome
 GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
+NUMBER: EncryptedText = Subscriber._meta.get_field("number")
+FIRST_NAME: EncryptedText = Subscriber._meta.get_field("first_name")
 LOOK_EVERY = 0.2  # seconds between two looks at whether campaigns are still being sent
 
 
@@ -25,11 +30,10 @@ class Withheld(NotSent):
     """It was not handed over, by our own doing; it may be as soon as the fence lets it pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(NamedTuple):
     """What came of handing one attempt over."""
 
-    attempt: Attempt
+    attempt: Passed
     outcome: Attempt.Outcome
     provider_id: str = ""
     code: str = ""
@@ -43,11 +47,11 @@ class Calling:
     still since then hands nothing over: its messages may be another's by now.
     """
 
-    def __init__(self, attempts: Sequence[Attempt], *, since: float) -> None:
+    def __init__(self, attempts: Sequence[Passed], *, since: float) -> None:
         self._attempts = attempts
         self._until = since + settings.LEASE.total_seconds() / 2
-        campaigns = (one.message.campaign_id for one in attempts)
-        self._campaigns = {campaign for campaign in campaigns if campaign}
+        campaigns = (one.message.campaign for one in attempts)
+        self._campaigns = {campaign.pk for campaign in campaigns if campaign}
         self._halted: set[int] = set()
         self._answers = wire().start(self._hand_over, attempts)
 
@@ -62,16 +66,17 @@ class Calling:
         told = zip(self._attempts, self._answers.result(), strict=True)
         return [read(attempt, answer) for attempt, answer in told]
 
-    async def _hand_over(self, client: Client, attempt: Attempt) -> str:
+    async def _hand_over(self, client: Client, attempt: Passed) -> str:
+        campaign = attempt.message.campaign
         if time.monotonic() > self._until:
             raise Withheld("the worker stood still past half its lease")
-        if attempt.message.campaign_id in self._halted:
+        if campaign is not None and campaign.pk in self._halted:
             raise Withheld("the campaign was halted")
-        outgoing = _outgoing(attempt)
-        return str(await GATEWAYS[_sender(attempt.message).gateway].send(client, outgoing))
+        gateway = GATEWAYS[attempt.sender.gateway]
+        return str(await gateway.send(client, _outgoing(attempt)))
 
 
-def read(attempt: Attempt, answer: str | Exception) -> Called:
+def read(attempt: Passed, answer: str | Exception) -> Called:
     """What an answer, the provider's id or what the gateway raised, says of an attempt."""
     if isinstance(answer, str):
         return Called(attempt, Outcome.ACCEPTED, provider_id=answer)
@@ -85,18 +90,11 @@ def read(attempt: Attempt, answer: str | Exception) -> Called:
 # --- what is handed over -----------------------------------------------------------------------
 
 
-def _sender(message: Message) -> Sender:
-    sender = message.from_sender
-    assert sender is not None  # the fence lets none pass without
-    return sender
-
-
-def _outgoing(attempt: Attempt) -> Outgoing:
-    message = attempt.message
+def _outgoing(attempt: Passed) -> Outgoing:
     try:
         return Outgoing(
-            to=_number(message),
-            sender=_sender(message).address,
+            to=_number(attempt),
+            sender=attempt.sender.address,
             body=_body(attempt),
             attempt=attempt.pk.hex,
             valid_for=_window_end(attempt) - attempt.at,
@@ -105,26 +103,28 @@ def _outgoing(attempt: Attempt) -> Outgoing:
         raise NotSent("its person cannot be decrypted", permanent=True) from None
 
 
-def _number(message: Message) -> str:
-    if message.subscriber is not None:
-        return message.subscriber.number
-    assert message.reply is not None  # the database says so
-    return message.reply.number
+def _number(attempt: Passed) -> str:
+    person, answer = attempt.person, attempt.message.answer
+    if person is not None:
+        return NUMBER.decrypt(person.number, pk=person.pk) or ""
+    assert answer is not None  # the database says so
+    assert answer.reply is not None
+    return answer.reply.number
 
 
-def _body(attempt: Attempt) -> str:
+def _body(attempt: Passed) -> str:
     """The text that the fence let pass, filled in for this person."""
-    message = attempt.message
-    if message.campaign is None or message.subscriber is None:
-        return answers.with_links(message.body)
-    template = message.campaign.text_in(attempt.decision.told["text_in"])
-    return text.render(template, {"first_name": message.subscriber.first_name})
+    campaign, answer, person = attempt.message.campaign, attempt.message.answer, attempt.person
+    if answer is not None:
+        return answers.with_links(answer.body)
+    assert campaign is not None  # what is no answer has one, and a person
+    assert person is not None
+    template = campaign.text_in(attempt.decision.told["text_in"])
+    first_name = FIRST_NAME.decrypt(person.first_name, pk=person.pk) or ""
+    return text.render(template, {"first_name": first_name})
 
 
-def _window_end(attempt: Attempt) -> datetime:
+def _window_end(attempt: Passed) -> datetime:
     """When the provider must have given up: the end of the window or the message's own end."""
-    closes_at = attempt.decision.told.get("closes_at")
-    ends = [attempt.message.not_after]
-    if closes_at:
-        ends.append(datetime.fromisoformat(closes_at))
-    return min(ends)
+    closes_at, ends_at = attempt.decision.told.get("closes_at"), attempt.message.not_after
+    return min(ends_at, datetime.fromisoformat(closes_at)) if closes_at else ends_at

@@ -9,10 +9,9 @@ import time
 import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -22,6 +21,7 @@ from audit import trail
 from audit.models import Operator
 from campaigns import dispatch, fence, pacing
 from campaigns.calling import Called, Calling, Withheld
+from campaigns.fence import Due, Passed
 from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Sender, Tally
 from consent import ledger
@@ -29,8 +29,6 @@ from consent.models import Subscriber, Suppression
 
 Status = Message.Status
 Outcome = Attempt.Outcome
-# What is not looked at on the way, and costs as much to read as what is.
-UNREAD = ("opening", "reason", "stopped", "claim", "lease_until", "fenced_at", "settled_at")
 BACKOFF = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 
 
@@ -75,8 +73,8 @@ class Batch:
         """Wait for its answers, write them down, and look how its campaigns fare."""
         called = self._calling.called()
         settle(called=called, at=at)
-        for campaign in {one.attempt.message.campaign for one in called} - {None}:
-            assert campaign is not None  # what has none is an answer
+        campaigns = (one.attempt.message.campaign for one in called)
+        for campaign in {one.pk: one for one in campaigns if one}.values():
             dispatch.watch(campaign=campaign, by="worker", at=at)
 
 
@@ -91,7 +89,7 @@ def take_up(*, at: datetime) -> Batch | None:
 
 
 @transaction.atomic
-def claim(*, at: datetime) -> tuple[int, list[Attempt]]:
+def claim(*, at: datetime) -> tuple[int, list[Passed]]:
     """Take a batch of what is due, answers first, and ask the fence of each message.
 
     Returns how many were taken, and an attempt for each that may leave now: it is committed when
@@ -101,36 +99,39 @@ def claim(*, at: datetime) -> tuple[int, list[Attempt]]:
     return len(messages), fence.let_pass(messages, at=at)
 
 
-def _answers(at: datetime) -> list[Message]:
+def _answers(at: datetime) -> list[Due]:
     """What people asked for waits for no pace, though it counts for its sender's."""
-    taken = _take(Message.objects.due(at).filter(campaign=None), settings.CLAIM_SIZE)
-    prefetch_related_objects(taken, "reply__sender", "sender", "confirms")
-    by_sender = Counter(one.reply.sender_id if one.reply else one.sender_id for one in taken)
+    answers = list(_free(Message.objects.due(at).filter(campaign=None))[: settings.CLAIM_SIZE])
+    prefetch_related_objects(answers, "reply__sender", "sender", "confirms")
+    by_sender = Counter(one.from_sender.pk for one in answers if one.from_sender)
     for sender in _paced(by_sender).values():
         _spend(sender, by_sender[sender.pk], at)
-    return taken
+    return [
+        Due(one.pk, one.subscriber_id, one.confirms_id, one.tries, one.not_after, None, one)
+        for one in answers
+    ]
 
 
-def _of_campaigns(at: datetime) -> list[Message]:
+def _of_campaigns(at: datetime) -> list[Due]:
     """A fair share of each campaign that has something due, within the pace of its sender."""
     with_due = Campaign.objects.with_due_messages(at).values_list("pk", flat=True)
     campaigns = fence.hold_campaigns(with_due)
     senders = _paced(one.sender_id for one in campaigns)
-    taken: list[Message] = []
+    taken: list[Due] = []
     for place, campaign in enumerate(campaigns):
         share = ceil((settings.CLAIM_SIZE - len(taken)) / (len(campaigns) - place))
         taken += _share_of(campaign, share, senders.get(campaign.sender_id), at)
     return taken
 
 
-def _share_of(campaign: Campaign, share: int, paced: Sender | None, at: datetime) -> list[Message]:
+def _share_of(campaign: Campaign, share: int, paced: Sender | None, at: datetime) -> list[Due]:
     segments = campaign.most_segments or 1
-    due = Message.objects.due(at).filter(campaign=campaign)
-    taken = _take(due, min(share, _room(paced, at) // segments) if paced else share)
+    most = min(share, _room(paced, at) // segments) if paced else share
+    due = _free(Message.objects.due(at).filter(campaign=campaign))
+    rows = due.values_list("pk", "subscriber_id", "consent_id", "tries", "not_after")[:most]
+    taken = [Due(*row, campaign, None) for row in rows]
     if paced:
         _spend(paced, len(taken) * segments, at)
-    for message in taken:
-        message.campaign = campaign
     return taken
 
 
@@ -155,10 +156,9 @@ def _spend(sender: Sender, segments: int, at: datetime) -> None:
         sender.save(update_fields=["bucket_full_at"])
 
 
-def _take(due: QuerySet[Message], most: int) -> list[Message]:
-    """Free rows; those that another worker holds are passed over, not waited for."""
-    free = due.order_by("due_at", "id").select_for_update(skip_locked=True).defer(*UNREAD)
-    return list(free[:most]) if most > 0 else []
+def _free(due: QuerySet[Message]) -> QuerySet[Message]:
+    """The first that was due first; what another worker holds is passed over, not waited for."""
+    return due.order_by("due_at", "id").select_for_update(skip_locked=True, of=("self",))
 
 
 # --- settle ------------------------------------------------------------------------------------
@@ -178,8 +178,7 @@ WHERE ours.id = told.id AND ours.outcome IN ('pending', 'unknown')
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(NamedTuple):
     """Where a call leaves its message."""
 
     status: Message.Status
@@ -193,10 +192,10 @@ def settle(*, called: Sequence[Called], at: datetime) -> None:
     if not called:
         return
     fates = [(one, _fate(one, at)) for one in called]
-    _hold_opted_out(called)
+    opted_out = _hold_opted_out(called)
     _settle_messages(fates, at)
     _tell_attempts(called)
-    _believe_refusals(called, at)
+    _believe_refusals(opted_out, at)
     _tally(fates, at)
     trail.record(
         verb="messages.settled",
@@ -243,9 +242,9 @@ def _tally(fates: Sequence[tuple[Called, Fate]], at: datetime) -> None:
     handed_over: Counter[int] = Counter()
     refused: Counter[int] = Counter()
     for one, fate in fates:
-        if (campaign := one.attempt.message.campaign_id) and fate.status != Status.WAITING:
-            handed_over[campaign] += 1
-            refused[campaign] += fate.status == Status.REFUSED
+        if (campaign := one.attempt.message.campaign) and fate.status != Status.WAITING:
+            handed_over[campaign.pk] += 1
+            refused[campaign.pk] += fate.status == Status.REFUSED
     Tally.objects.bulk_create(
         Tally(campaign_id=key, at=at, handed_over=count, refused=refused[key])
         for key, count in handed_over.items()
@@ -260,7 +259,7 @@ def _fate(one: Called, at: datetime) -> Fate:
     return _fate_of_refusal(one.attempt, one.refusal, at)
 
 
-def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
+def _fate_of_refusal(attempt: Passed, refusal: NotSent, at: datetime) -> Fate:
     if isinstance(refusal, Withheld):
         return Fate(Status.WAITING, f"It was withheld: {refusal.code}.", due_at=at)
     reason = f"The provider did not take it ({refusal.code})."
@@ -273,25 +272,27 @@ def _fate_of_refusal(attempt: Attempt, refusal: NotSent, at: datetime) -> Fate:
     return Fate(Status.WAITING, reason, due_at=again_at)
 
 
-def _hold_opted_out(called: Sequence[Called]) -> None:
-    """Lock those people in the common order, before their messages and before any is withdrawn."""
+def _hold_opted_out(called: Sequence[Called]) -> list[str]:
+    """Lock whom the provider refused, in the common order, before messages; by their blind index.
+
+    None of them is withdrawn before all are locked.
+    """
     refused = (one.attempt.message for one in called if one.refusal and one.refusal.opted_out)
     people = [message.subscriber_id for message in refused if message.subscriber_id]
-    list(Subscriber.objects.filter(pk__in=people).in_lock_order().values_list("pk"))
+    held = Subscriber.objects.filter(pk__in=people).in_lock_order()
+    return list(held.values_list("number_index", flat=True)) if people else []
 
 
-def _believe_refusals(called: Sequence[Called], at: datetime) -> None:
+def _believe_refusals(opted_out: Iterable[str], at: datetime) -> None:
     """A provider that knows of an opt-out is believed at once."""
-    for one in called:
-        person = one.attempt.message.subscriber
-        if person and one.refusal and one.refusal.opted_out:
-            ledger.withdraw(
-                number_index=person.number_index,
-                channel=Suppression.Channel.PROVIDER,
-                reason="the provider says opted out",
-                by="gateway",
-                at=at,
-            )
+    for number_index in opted_out:
+        ledger.withdraw(
+            number_index=number_index,
+            channel=Suppression.Channel.PROVIDER,
+            reason="the provider says opted out",
+            by="gateway",
+            at=at,
+        )
 
 
 # --- what nobody can tell ----------------------------------------------------------------------

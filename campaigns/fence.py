@@ -21,7 +21,8 @@ from django.db.models.functions import Now
 
 from audit import merkle, trail
 from campaigns import emergency, hours, quiet_hours
-from campaigns.models import Attempt, Campaign, Decision, Message, Stop
+from campaigns.models import Attempt, Campaign, Decision, Message, Sender, Stop
+from config.encryption.ring import Token
 from consent.models import Area, Consent, Method, Purpose, Subscriber
 
 Status = Message.Status
@@ -45,8 +46,9 @@ HOLD = "SELECT 1 FROM campaigns_campaign WHERE id = ANY(%s) ORDER BY id FOR SHAR
 INSERT_ATTEMPTS = """
 INSERT INTO campaigns_attempt
     (id, message_id, number, claim, at, decision_id, outcome, provider_id, code)
-SELECT id, message, number, %s, %s, decision, 'pending', '', ''
-FROM json_to_recordset(%s) AS told (id uuid, message bigint, number smallint, decision bigint)
+SELECT id, message_id, number, %s, %s, decision_id, 'pending', '', ''
+FROM json_to_recordset(%s)
+    AS told (id uuid, message_id bigint, number smallint, decision_id bigint)
 """
 
 
@@ -73,11 +75,62 @@ class Grounds(NamedTuple):
     of_purpose: int | None = None
 
 
+class Due(NamedTuple):
+    """A message that a claim has locked: what the fence asks of it, and a campaign shares.
+
+    Of thousands a second an ORM object each would cost more than all that is asked of them; of what
+    has no campaign, an answer, there are few.
+    """
+
+    pk: int
+    subscriber_id: uuid.UUID | None
+    consent_id: uuid.UUID | None
+    tries: int
+    not_after: datetime
+    campaign: Campaign | None
+    answer: Message | None
+
+
+class Person(NamedTuple):
+    """Whom a message is for, locked; number and name stay tokens until they are handed over."""
+
+    pk: uuid.UUID
+    number: Token
+    first_name: Token | str | None
+    language: str
+    area_id: int
+
+
+class Passed(NamedTuple):
+    """An attempt on record: what may be handed over, from whom and to whom."""
+
+    pk: uuid.UUID
+    number: int
+    claim: uuid.UUID
+    at: datetime
+    message: Due
+    person: Person | None
+    sender: Sender
+    decision: Decision
+
+    @property
+    def message_id(self) -> int:
+        return self.message.pk
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What allowed it, as `Attempt.found` tells it from what the database keeps."""
+        consent = self.message.consent_id
+        return {**self.decision.told, **({"consent": str(consent)} if consent else {})}
+
+
 @dataclass
 class Facts:
     """What holds for a claim at this instant, read after its people and campaigns were locked."""
 
     at: datetime
+    people: dict[uuid.UUID, Person]
+    areas: dict[int, Area]
     permitted: dict[uuid.UUID, int]  # with the notice that each rests on
     confirmable: set[uuid.UUID]
     windows: dict[int, quiet_hours.Window]
@@ -87,20 +140,17 @@ class Facts:
     of_purpose: Counter[tuple[uuid.UUID, int]] = field(default_factory=Counter)
 
 
-Decided = tuple[Message, Verdict, Grounds]
+Decided = tuple[Due, Verdict, Grounds]
 
 
-def let_pass(messages: Sequence[Message], *, at: datetime) -> list[Attempt]:
+def let_pass(messages: Iterable[Due], *, at: datetime) -> list[Passed]:
     """Record an attempt for each message that may leave now; put the others aside.
 
     Call it in the transaction that locked the messages, after their campaigns.
     """
-    messages = sorted(messages, key=lambda message: message.pk)
-    _hold_people(messages)
-    facts = _facts(messages, at)
-    decided = [
-        (message, _verdict(message, facts), _grounds(message, facts)) for message in messages
-    ]
+    asked = sorted(messages, key=lambda message: message.pk)
+    facts = _facts(asked, at)
+    decided = [(message, _verdict(message, facts), _grounds(message, facts)) for message in asked]
     _put_aside([one for one in decided if one[1] is not PASS], facts)
     return _record([one for one in decided if one[1] is PASS], facts)
 
@@ -118,25 +168,23 @@ def hold_campaigns(wanted: Iterable[int]) -> list[Campaign]:
     return list(held.select_related("purpose", "sender")) if keys else []
 
 
-def _hold_people(messages: Iterable[Message]) -> None:
-    """Lock the people of these messages; a STOP that came before is seen, others wait."""
+def _held_people(messages: Sequence[Due]) -> dict[uuid.UUID, Person]:
+    """The people of these messages, locked; a STOP that came before is seen, others wait."""
     wanted = [message.subscriber_id for message in messages if message.subscriber_id]
-    people = {one.pk: one for one in Subscriber.objects.filter(pk__among=wanted).in_lock_order()}
+    people = Subscriber.objects.filter(pk__among=wanted).in_lock_order()
+    return {row[0]: Person(*row) for row in people.values_list(*Person._fields)}
+
+
+def _facts(messages: Sequence[Due], at: datetime) -> Facts:
+    people = _held_people(messages)
+    consents = [m.consent_id for m in messages if m.campaign and m.consent_id]
     areas = Area.objects.in_bulk({person.area_id for person in people.values()})
-    for person in people.values():
-        person.area = areas[person.area_id]
-    for message in messages:
-        if message.subscriber_id:
-            message.subscriber = people[message.subscriber_id]
-
-
-def _facts(messages: Sequence[Message], at: datetime) -> Facts:
-    consents = [m.consent_id for m in messages if m.consent_id]
-    areas = {m.subscriber.area_id: m.subscriber.area for m in messages if m.subscriber}
     book, stops = hours.in_force(at), emergency.standing()
     windows = {pk: _window(book, area, at) for pk, area in areas.items()}
     facts = Facts(
         at=at,
+        people=people,
+        areas=areas,
         permitted=dict(
             Consent.objects.permitting(at).filter(pk__among=consents).values_list("pk", "notice_id")
         ),
@@ -152,8 +200,8 @@ def _facts(messages: Sequence[Message], at: datetime) -> Facts:
     return facts
 
 
-def _confirmable(messages: Sequence[Message], at: datetime) -> set[uuid.UUID]:
-    wanted = [m.confirms_id for m in messages if m.confirms_id]
+def _confirmable(messages: Sequence[Due], at: datetime) -> set[uuid.UUID]:
+    wanted = [m.consent_id for m in messages if m.consent_id and not m.campaign]
     awaiting = Consent.objects.awaiting_confirmation(at).filter(pk__in=wanted)
     return set(awaiting.values_list("pk", flat=True)) if wanted else set()
 
@@ -168,12 +216,13 @@ def _window(book: quiet_hours.Rulebook, area: Area, at: datetime) -> quiet_hours
     )
 
 
-def _count(facts: Facts, messages: Sequence[Message]) -> None:
+def _count(facts: Facts, messages: Sequence[Due]) -> None:
     """What each person got of late; unknown outcomes count, since they may have arrived."""
-    purposes = {m.campaign.purpose_id: m.campaign.purpose for m in messages if m.campaign}
+    campaigns = {m.campaign.pk: m.campaign for m in messages if m.campaign}.values()
+    purposes = {one.purpose_id: one.purpose for one in campaigns}
     longest = max([DAY, *(purpose.span for purpose in purposes.values())])
     recent = Message.objects.counted().filter(
-        subscriber__among=[m.subscriber_id for m in messages if m.subscriber_id],
+        subscriber__among=list(facts.people),
         fenced_at__gt=facts.at - longest,
     )
     for person, purpose, fenced_at in recent.values_list(
@@ -186,84 +235,82 @@ def _count(facts: Facts, messages: Sequence[Message]) -> None:
             facts.of_purpose[person, purpose] += 1
 
 
-def _verdict(message: Message, facts: Facts) -> Verdict:
+def _verdict(message: Due, facts: Facts) -> Verdict:
     if facts.at >= message.not_after:
         return Verdict(Status.EXPIRED, TOO_LATE)
-    if message.confirms is not None:
-        return _verdict_on_confirmation(message, message.confirms, facts)
-    if message.campaign is None:
-        return _verdict_on_answer(message)
-    return _verdict_on_campaign(message, message.campaign, facts)
+    if message.campaign is not None:
+        return _verdict_on_campaign(message, message.campaign, facts)
+    assert message.answer is not None  # what has no campaign is one
+    if message.answer.confirms is not None:
+        return _verdict_on_confirmation(message, message.answer.confirms, facts)
+    return _verdict_on_answer(message.answer)
 
 
-def _verdict_on_answer(message: Message) -> Verdict:
+def _verdict_on_answer(answer: Message) -> Verdict:
     """An answer to a person's own reply needs no consent and no hour, only a sender of ours."""
-    sender = message.from_sender
+    sender = answer.from_sender
     if sender is None or sender.verified_at is None:
         return Verdict(Status.BLOCKED, SENDER)
     return PASS
 
 
-def _verdict_on_confirmation(message: Message, consent: Consent, facts: Facts) -> Verdict:
+def _verdict_on_confirmation(message: Due, consent: Consent, facts: Facts) -> Verdict:
     """The one text to someone who opted in: at the permitted hours, unless their own text asked."""
-    assert message.subscriber is not None  # the database says so
+    assert message.answer and message.subscriber_id  # noqa: PT018 - the database says so
+    person, sender = facts.people[message.subscriber_id], message.answer.from_sender
     if consent.pk not in facts.confirmable:
         return Verdict(Status.BLOCKED, NOT_TO_BE_CONFIRMED)
-    sender = message.from_sender
-    if sender is None or not sender.may_reach(message.subscriber.area.country):
+    if sender is None or not sender.may_reach(facts.areas[person.area_id].country):
         return Verdict(Status.BLOCKED, SENDER)
-    window = facts.windows[message.subscriber.area_id]
+    window = facts.windows[person.area_id]
     if consent.method != Method.KEYWORD and not window.open:
         return _wait_for(window.next_opening, message)
-    return _wait_for_lifting(message, facts) or PASS
+    return _wait_for_lifting(person, message, facts) or PASS
 
 
-def _verdict_on_campaign(message: Message, campaign: Campaign, facts: Facts) -> Verdict:
-    assert message.subscriber is not None  # the database says so
+def _verdict_on_campaign(message: Due, campaign: Campaign, facts: Facts) -> Verdict:
+    assert message.subscriber_id is not None  # the database says so
+    person = facts.people[message.subscriber_id]
     if campaign.status == Campaign.Status.CANCELLED:
         return Verdict(Status.CANCELLED, NOT_NOW)
     if message.consent_id not in facts.permitted:
         return Verdict(Status.BLOCKED, NO_PERMISSION)
-    if not campaign.sender.may_reach(message.subscriber.area.country):
+    if not campaign.sender.may_reach(facts.areas[person.area_id].country):
         return Verdict(Status.BLOCKED, SENDER)
-    window = facts.windows[message.subscriber.area_id]
+    window = facts.windows[person.area_id]
     if not window.open:
         return _wait_for(window.next_opening, message)
-    if waits := _wait_for_lifting(message, facts):
+    if waits := _wait_for_lifting(person, message, facts):
         return waits
-    return _verdict_on_caps(message.subscriber, campaign.purpose, window, facts)
+    return _verdict_on_caps(person, campaign.purpose, window, facts)
 
 
-def _wait_for(opening: datetime | None, message: Message) -> Verdict:
+def _wait_for(opening: datetime | None, message: Due) -> Verdict:
     if opening is None or opening >= message.not_after:
         return Verdict(Status.EXPIRED, TOO_LATE)
     return Verdict(Status.WAITING, OUTSIDE_WINDOW, due_at=opening)
 
 
-def _wait_for_lifting(message: Message, facts: Facts) -> Verdict | None:
+def _wait_for_lifting(person: Person, message: Due, facts: Facts) -> Verdict | None:
     """Asked again soon while an emergency stop stands where the person may be; else nothing."""
-    stops = _stops(message, facts)
+    stops = facts.stops[person.area_id]
     if not stops:
         return None
     again = min(facts.at + emergency.LOOK_AGAIN, message.not_after)
     return Verdict(Status.WAITING, emergency.because(stops[0]), due_at=again)
 
 
-def _stops(message: Message, facts: Facts) -> tuple[Stop, ...]:
-    return facts.stops[message.subscriber.area_id] if message.subscriber else ()
-
-
 def _verdict_on_caps(
-    person: Subscriber, purpose: Purpose, window: quiet_hours.Window, facts: Facts
+    person: Person, purpose: Purpose, window: quiet_hours.Window, facts: Facts
 ) -> Verdict:
-    if window.daily_cap is not None and facts.of_day[person.pk] >= window.daily_cap:
+    of_day, of_purpose = facts.of_day[person.pk], facts.of_purpose[person.pk, purpose.pk]
+    if window.daily_cap is not None and of_day >= window.daily_cap:
         return Verdict(Status.BLOCKED, CAP_OF_DAY)
-    if facts.of_day[person.pk] >= settings.BUSINESS_DAILY_CAP:
+    if of_day >= settings.BUSINESS_DAILY_CAP:
         return Verdict(Status.BLOCKED, CAP_OF_BUSINESS)
-    if facts.of_purpose[person.pk, purpose.pk] >= purpose.frequency:
+    if of_purpose >= purpose.frequency:
         return Verdict(Status.BLOCKED, CAP_OF_PURPOSE)
-    facts.of_day[person.pk] += 1
-    facts.of_purpose[person.pk, purpose.pk] += 1
+    facts.of_day[person.pk], facts.of_purpose[person.pk, purpose.pk] = of_day + 1, of_purpose + 1
     return PASS
 
 
@@ -283,18 +330,19 @@ def _put_aside(stopped: Iterable[Decided], facts: Facts) -> None:
         )
 
 
-def _record(passing: Sequence[Decided], facts: Facts) -> list[Attempt]:
+def _record(passing: Sequence[Decided], facts: Facts) -> list[Passed]:
     if not passing:
         return []
-    claim = uuid.uuid4()
-    decisions = {grounds: Decision(told=_told(grounds, facts)) for _m, _v, grounds in passing}
-    Decision.objects.bulk_create(decisions.values())
+    claim, decisions = uuid.uuid4(), _decisions(passing, facts)
     attempts = [
-        Attempt(
-            message=message,
+        Passed(
+            pk=uuid.uuid4(),
             number=message.tries + 1,
             claim=claim,
             at=facts.at,
+            message=message,
+            person=facts.people[message.subscriber_id] if message.subscriber_id else None,
+            sender=_sender(message),
             decision=decisions[grounds],
         )
         for message, _verdict, grounds in passing
@@ -305,25 +353,41 @@ def _record(passing: Sequence[Decided], facts: Facts) -> list[Attempt]:
     return attempts
 
 
-def _insert(attempts: Sequence[Attempt], claim: uuid.UUID, at: datetime) -> None:
+def _decisions(passing: Iterable[Decided], facts: Facts) -> dict[Grounds, Decision]:
+    """One row for all that were found alike."""
+    distinct = dict.fromkeys(grounds for _message, _verdict, grounds in passing)
+    decisions = {grounds: Decision(told=_told(grounds, facts)) for grounds in distinct}
+    Decision.objects.bulk_create(decisions.values())
+    return decisions
+
+
+def _sender(message: Due) -> Sender:
+    sender = message.campaign.sender if message.campaign else None
+    if message.answer is not None:
+        sender = message.answer.from_sender
+    assert sender is not None  # the fence lets none pass without
+    return sender
+
+
+def _insert(attempts: Sequence[Passed], claim: uuid.UUID, at: datetime) -> None:
     """Write the attempts of a claim, by the fastest way that this database has."""
-    if connection.vendor != "postgresql":
-        Attempt.objects.bulk_create(attempts)
-        return
     rows = [
         {
             "id": one.pk.hex,
-            "message": one.message_id,
+            "message_id": one.message.pk,
             "number": one.number,
-            "decision": one.decision_id,
+            "decision_id": one.decision.pk,
         }
         for one in attempts
     ]
+    if connection.vendor != "postgresql":
+        Attempt.objects.bulk_create(Attempt(claim=claim, at=at, **row) for row in rows)
+        return
     with connection.cursor() as cursor:
         cursor.execute(INSERT_ATTEMPTS, [claim, at, json.dumps(rows)])
 
 
-def _tell(attempts: Sequence[Attempt], at: datetime) -> None:
+def _tell(attempts: Sequence[Passed], at: datetime) -> None:
     """One entry with the Merkle root of the batch's decisions: each is provable without its own."""
     leaves = (merkle.hash_leaf(trail.canonical(_leaf(attempt))) for attempt in attempts)
     trail.record(
@@ -347,7 +411,7 @@ def leaves_of(claims: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any
     return dict(told)
 
 
-def _leaf(attempt: Attempt) -> dict[str, Any]:
+def _leaf(attempt: Attempt | Passed) -> dict[str, Any]:
     return {
         "attempt": attempt.pk.hex,
         "message": attempt.message_id,
@@ -356,7 +420,7 @@ def _leaf(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _mark_calling(passing: Sequence[Message], claim: uuid.UUID, at: datetime) -> None:
+def _mark_calling(passing: Sequence[Due], claim: uuid.UUID, at: datetime) -> None:
     by_tries: dict[int, list[int]] = defaultdict(list)
     for message in passing:
         by_tries[message.tries].append(message.pk)
@@ -371,14 +435,11 @@ def _mark_calling(passing: Sequence[Message], claim: uuid.UUID, at: datetime) ->
         )
 
 
-def _grounds(message: Message, facts: Facts) -> Grounds:
+def _grounds(message: Due, facts: Facts) -> Grounds:
     """What holds for the person of a message: the wording, the place, and counts."""
-    person, campaign = message.subscriber, message.campaign
-    if message.confirms is not None and person is not None:
-        anywhere = message.confirms.method == Method.KEYWORD and not _stops(message, facts)
-        return Grounds(OWN_OPT_IN, area=None if anywhere else person.area_id)
-    if person is None or campaign is None:
-        return Grounds(OWN_REPLY)
+    if message.campaign is None or message.subscriber_id is None:
+        return _grounds_of_answer(message, facts)
+    person, campaign = facts.people[message.subscriber_id], message.campaign
     return Grounds(
         CONSENT,
         campaign.version_for(person.language),
@@ -387,6 +448,16 @@ def _grounds(message: Message, facts: Facts) -> Grounds:
         facts.of_day[person.pk],
         facts.of_purpose[person.pk, campaign.purpose_id],
     )
+
+
+def _grounds_of_answer(message: Due, facts: Facts) -> Grounds:
+    """Their own reply, or their own opt-in, which only by another way than a text has its hours."""
+    consent = message.answer.confirms if message.answer else None
+    if message.subscriber_id is None or consent is None:
+        return Grounds(OWN_REPLY)
+    area = facts.people[message.subscriber_id].area_id
+    anywhere = consent.method == Method.KEYWORD and not facts.stops[area]
+    return Grounds(OWN_OPT_IN, area=None if anywhere else area)
 
 
 def _told(grounds: Grounds, facts: Facts) -> dict[str, Any]:

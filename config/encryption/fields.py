@@ -29,9 +29,7 @@ class EncryptedAttribute(DeferredAttribute):
 
     def __get__(self, instance: Model | None, cls: type[Model] | None = None) -> Any:
         value = super().__get__(instance, cls)
-        if instance is not None and isinstance(value, Token):
-            return ring.decrypt(value, place=self.field.place(instance.pk))
-        return value
+        return value if instance is None else self.field.decrypt(value, pk=instance.pk)
 
     def __set__(self, instance: Model, value: Any) -> None:
         instance.__dict__[self.field.attname] = value
@@ -61,6 +59,13 @@ class EncryptedText(Base):
     def encrypt(self, text: str, *, pk: uuid.UUID) -> Token | str:
         """What to store for `text` in the row `pk`: for statements that go round the ORM."""
         return ring.encrypt(text, place=self.place(pk)) if text else ""
+
+    def decrypt(self, stored: Token | str | None, *, pk: uuid.UUID) -> str | None:
+        """The text of what is stored in the row `pk`: for rows read without the ORM's objects.
+
+        Raises CannotDecrypt.
+        """
+        return ring.decrypt(stored, place=self.place(pk)) if isinstance(stored, Token) else stored
 
     # --- reading ---
     def from_db_value(self, value: str | None, *args: Any) -> Token | str | None:

@@ -22,6 +22,7 @@ from audit import roles
 from audit.models import Entry
 from campaigns import conversation, delivery, dispatch
 from campaigns.calling import Called, Calling
+from campaigns.fence import Passed
 from campaigns.gateways.twilio import Inbound
 from campaigns.models import Attempt, Campaign, Message, Reply, Sender
 from campaigns.sandbox.faults import Faults
@@ -157,11 +158,16 @@ def launched(compose: Compose) -> Callable[..., Campaign]:
     return launch
 
 
-def fenced(at: datetime = AT) -> list[Attempt]:
+def fenced(at: datetime = AT) -> list[Passed]:
     """The attempts that the fence lets through of what is due, which must be something."""
     taken, attempts = delivery.claim(at=at)
     assert taken, "nothing is due"
     return attempts
+
+
+def kept(attempt: Passed) -> Attempt:
+    """The attempt as the database has it now."""
+    return Attempt.objects.get(pk=attempt.pk)
 
 
 def is_due(at: datetime = AT) -> bool:
@@ -172,7 +178,7 @@ def is_due(at: datetime = AT) -> bool:
     return taken > 0
 
 
-def call(attempts: Sequence[Attempt]) -> list[Called]:
+def call(attempts: Sequence[Passed]) -> list[Called]:
     """What came of handing these over."""
     return Calling(attempts, since=time.monotonic()).called()
 

@@ -14,7 +14,7 @@ from config.encryption import blind_index
 from consent import ledger, links, numbers, purposes, signup, wording
 from consent.admission import Fate
 from consent.models import Consent, Method, Purpose, Subscriber, Suppression
-from tests.campaigns.conftest import NEW_YORK, fenced, is_due, new_york, withdraw, write
+from tests.campaigns.conftest import NEW_YORK, fenced, is_due, kept, new_york, withdraw, write
 from tests.conftest import AT, WORDINGS
 
 NIGHT = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)  # three in the morning in New York
@@ -69,7 +69,7 @@ def _ask(purpose, at=AT, **more):
     assert _by_form(purpose, at=at, **more) == Fate.ACCEPTED
     conversation.confirm_opt_ins(at=at)
     [attempt] = fenced(at)
-    return attempt.message
+    return kept(attempt).message
 
 
 def _queued(purpose, at=AT):
@@ -477,4 +477,4 @@ def test_a_claim_of_a_question_is_its_own(offers, person, launched):
     person(new_york(1)[0])
     launched()
     _queued(offers)
-    assert [attempt.message.confirms_id is not None for attempt in fenced()] == [True]
+    assert [attempt.message.answer.confirms is not None for attempt in fenced()] == [True]

@@ -96,7 +96,7 @@ def test_the_confirmation_goes_out_although_the_number_is_suppressed(person):
     someone = person()
     write("STOP")
     [attempt] = fenced()
-    assert attempt.message.body.startswith("Harbor Coffee: you are unsubscribed")
+    assert attempt.message.answer.body.startswith("Harbor Coffee: you are unsubscribed")
     assert Suppression.objects.standing().filter(number_index=someone.number_index).exists()
 
 

@@ -23,7 +23,7 @@ from campaigns.models import Attempt, Decision
 from consent import ledger, signup
 from consent.models import Notice, Subscriber
 from consent.numbers import parse
-from tests.campaigns.conftest import NEW_YORK, fenced, new_york, verbs, write
+from tests.campaigns.conftest import NEW_YORK, fenced, kept, new_york, verbs, write
 from tests.campaigns.test_timeline import CALLED, SPELLINGS, listed, live, minutes
 from tests.conftest import AT, WORDINGS
 from tests.settling import seal
@@ -262,7 +262,7 @@ def test_the_decisions_of_a_claim_are_had_again_in_the_order_they_were_told(
     entry = Entry.objects.get(verb="messages.allowed")
     claim = attempts[0].claim
     assert fence.leaves_of([claim]) == {claim: [fence._leaf(one) for one in attempts]}
-    [batch] = _batches_of_attempts(timeline.life_of(attempts[0].message.subscriber))
+    [batch] = _batches_of_attempts(timeline.life_of(kept(attempts[0]).message.subscriber))
     of_batches([batch])  # raises unless the root is the one that was told
     assert (batch.entry, batch.wanted, len(batch.leaves)) == (entry.uid, [0], count)
 

@@ -304,7 +304,7 @@ def test_a_sender_reaches_the_countries_it_was_registered_for_only(people, launc
     at_home, abroad = people(["+12125550123", LONDON])
     Sender.objects.update(countries="GB IE")
     launched()
-    assert [attempt.message.subscriber for attempt in fenced()] == [abroad]
+    assert [attempt.person.pk for attempt in fenced()] == [abroad.pk]
     assert message_to(at_home).reason == fence.SENDER
 
 

@@ -283,7 +283,7 @@ def test_a_join_lifts_nobody_elses_refusal(person, poster):
 def test_the_answer_leaves_at_once_and_at_any_hour(poster):
     write("OFFERS", at=NIGHT)
     [attempt] = fenced(NIGHT)
-    assert attempt.message.body.startswith("Harbor Coffee: reply YES")
+    assert attempt.message.answer.body.startswith("Harbor Coffee: reply YES")
     assert attempt.found["allowed_by"] == "the person's own opt-in"
 
 
@@ -291,7 +291,7 @@ def test_the_answer_leaves_from_the_sender_that_was_written_to(poster, offers):
     other = Sender.objects.create(address="+12125550101", verified_at=AT)
     write("OFFERS", to=other.address)
     [attempt] = fenced()
-    assert attempt.message.sender == other
+    assert attempt.sender == other
 
 
 def test_a_second_join_is_not_asked_again(poster):

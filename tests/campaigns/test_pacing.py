@@ -54,7 +54,7 @@ def paced(rate):
 def taken(at=AT):
     """How many messages a claim takes of each campaign."""
     _taken, attempts = delivery.claim(at=at)
-    return Counter(attempt.message.campaign_id for attempt in attempts)
+    return Counter(one.message.campaign and one.message.campaign.pk for one in attempts)
 
 
 def test_a_claim_takes_no_more_than_its_sender_may_hand_over(people, launched):

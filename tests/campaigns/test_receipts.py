@@ -8,7 +8,7 @@ import pytest
 from campaigns import calling, delivery, receipts
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message, Receipt
-from tests.campaigns.conftest import fenced, new_york, queries
+from tests.campaigns.conftest import fenced, kept, new_york, queries
 from tests.conftest import AT
 
 Status = Message.Status
@@ -136,7 +136,7 @@ def test_a_receipt_of_an_attempt_that_is_not_ours_is_read_and_moves_nothing(atte
 def test_a_receipt_ends_an_unknown_outcome(attempt, told, status):
     _settle(attempt, MaybeSent("HTTP 500"))
     assert _told(attempt, told) == status
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert (attempt.outcome, attempt.provider_id) == (Attempt.Outcome.ACCEPTED, "SM1")
     assert Message.objects.get().reason == ""
 

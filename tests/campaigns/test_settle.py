@@ -12,7 +12,7 @@ from campaigns.gateways import twilio
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message
 from consent.models import Suppression
-from tests.campaigns.conftest import call, fenced, is_due, new_york, write
+from tests.campaigns.conftest import call, fenced, is_due, kept, new_york, write
 from tests.conftest import AT
 
 Status = Message.Status
@@ -45,7 +45,7 @@ def _again(at):
 def test_what_was_accepted_keeps_the_providers_id(attempt):
     message = _settle(attempt, "SM1")
     assert (message.status, message.settled_at, message.claim) == (Status.ACCEPTED, AT, None)
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert (attempt.outcome, attempt.provider_id) == (Outcome.ACCEPTED, "SM1")
 
 
@@ -53,7 +53,7 @@ def test_what_was_refused_for_good_stays_refused(attempt):
     message = _settle(attempt, NotSent("21211", permanent=True))
     assert (message.status, message.settled_at) == (Status.REFUSED, AT)
     assert message.reason == "The provider did not take it (21211)."
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert (attempt.outcome, attempt.code) == (Outcome.REFUSED, "21211")
     assert not is_due(AT + timedelta(hours=5))
 
@@ -62,7 +62,7 @@ def test_what_was_refused_for_good_stays_refused(attempt):
 def test_what_nobody_can_tell_is_never_taken_again(attempt, answer):
     message = _settle(attempt, answer)
     assert (message.status, message.settled_at) == (Status.UNKNOWN, AT)
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert attempt.outcome == Outcome.UNKNOWN
     assert attempt.code in message.reason
     delivery.sweep(at=AT)
@@ -153,7 +153,7 @@ def test_what_a_dead_worker_may_have_sent_is_unknown(attempt):
     message = Message.objects.get()
     assert (message.status, message.lease_until) == (Status.UNKNOWN, None)
     assert (message.settled_at, message.reason) == (AT, "The worker died while handing it over.")
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert (attempt.outcome, attempt.code) == (Outcome.UNKNOWN, "worker died")
     assert not is_due(AT + timedelta(hours=5))
 
@@ -185,7 +185,7 @@ def test_a_worker_given_up_too_early_still_knows_better(attempt, answer, status,
     _die()
     delivery.sweep(at=AT)
     assert _settle(attempt, answer).status == status
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert attempt.outcome == outcome
 
 
@@ -208,7 +208,7 @@ def test_a_late_settlement_takes_nothing_back_that_a_receipt_proved(attempt):
     delivery.sweep(at=AT)
     _receive(attempt)
     assert _settle(attempt, MaybeSent("TimeoutError")).status == Status.DELIVERED
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     assert (attempt.outcome, attempt.provider_id) == (Outcome.ACCEPTED, "SM1")
 
 

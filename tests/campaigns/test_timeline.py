@@ -13,7 +13,16 @@ from campaigns.models import Message, Reply
 from config.encryption import ring
 from consent import ledger, list_work, lists, numbers, opt_outs, purposes, signup
 from consent.models import ListImport, Method, OptOutRequest, Purpose, Subscriber, Suppression
-from tests.campaigns.conftest import NEW_YORK, TEXT, fenced, new_york, queries, withdraw, write
+from tests.campaigns.conftest import (
+    NEW_YORK,
+    TEXT,
+    fenced,
+    kept,
+    new_york,
+    queries,
+    withdraw,
+    write,
+)
 from tests.conftest import AT, WORDINGS
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +64,7 @@ def sent(at, sid="SM1"):
 
 
 def _receipt(attempt, status, at):
-    attempt.refresh_from_db()
+    attempt = kept(attempt)
     known_as = attempt.provider_id
     receipts.keep(attempt=attempt.pk.hex, provider_id=known_as, status=status, code="", at=at)
     receipts.reconcile(at=at)
