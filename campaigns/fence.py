@@ -73,6 +73,7 @@ class Grounds(NamedTuple):
     area: int | None = None
     of_day: int | None = None
     of_purpose: int | None = None
+    stand_in: int | None = None  # the sender, if it is not the campaign's own
 
 
 class Due(NamedTuple):
@@ -165,7 +166,7 @@ def hold_campaigns(wanted: Iterable[int]) -> list[Campaign]:
         with connection.cursor() as cursor:
             cursor.execute(HOLD, [keys])
     held = Campaign.objects.filter(pk__in=keys, status__in=Message.CLAIMABLE).order_by("pk")
-    return list(held.select_related("purpose", "sender")) if keys else []
+    return list(held.select_related("purpose", "sender__stand_in")) if keys else []
 
 
 def _held_people(messages: Sequence[Due]) -> dict[uuid.UUID, Person]:
@@ -342,7 +343,7 @@ def _record(passing: Sequence[Decided], facts: Facts) -> list[Passed]:
             at=facts.at,
             message=message,
             person=facts.people[message.subscriber_id] if message.subscriber_id else None,
-            sender=_sender(message),
+            sender=_sender(message, facts),
             decision=decisions[grounds],
         )
         for message, _verdict, grounds in passing
@@ -361,10 +362,12 @@ def _decisions(passing: Iterable[Decided], facts: Facts) -> dict[Grounds, Decisi
     return decisions
 
 
-def _sender(message: Due) -> Sender:
-    sender = message.campaign.sender if message.campaign else None
-    if message.answer is not None:
-        sender = message.answer.from_sender
+def _sender(message: Due, facts: Facts) -> Sender:
+    """Who hands a message over; answers leave from the number that was written to."""
+    if message.campaign is not None and message.subscriber_id is not None:
+        country = facts.areas[facts.people[message.subscriber_id].area_id].country
+        return message.campaign.sender.on_try(message.tries + 1, country=country)
+    sender = message.answer.from_sender if message.answer else None
     assert sender is not None  # the fence lets none pass without
     return sender
 
@@ -440,6 +443,7 @@ def _grounds(message: Due, facts: Facts) -> Grounds:
     if message.campaign is None or message.subscriber_id is None:
         return _grounds_of_answer(message, facts)
     person, campaign = facts.people[message.subscriber_id], message.campaign
+    sender = _sender(message, facts)
     return Grounds(
         CONSENT,
         campaign.version_for(person.language),
@@ -447,6 +451,7 @@ def _grounds(message: Due, facts: Facts) -> Grounds:
         person.area_id,
         facts.of_day[person.pk],
         facts.of_purpose[person.pk, campaign.purpose_id],
+        None if sender.pk == campaign.sender_id else sender.pk,
     )
 
 

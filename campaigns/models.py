@@ -56,6 +56,17 @@ class Sender(models.Model):
             "the provider paces by itself."
         ),
     )
+    stands_in_for = models.OneToOneField(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="stand_in",
+        help_text=_(
+            "A sender at another gateway: what that one certainly did not take is tried by this one, "
+            "in turns. People see this number then."
+        ),
+    )
     bucket_full_at = models.DateTimeField(null=True, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
 
@@ -69,6 +80,16 @@ class Sender(models.Model):
 
     def may_reach(self, country: str) -> bool:
         return self.verified_at is not None and country in self.countries.split()
+
+    def on_try(self, number: int, *, country: str) -> "Sender":
+        """Who hands over the attempt of that number: itself, or every second time its stand-in.
+
+        What is tried again was certainly not sent, so nobody gets it from both.
+        """
+        stand_in: Sender | None = getattr(self, "stand_in", None)
+        if number % 2 == 0 and stand_in is not None and stand_in.may_reach(country):
+            return stand_in
+        return self
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from audit import trail
 from audit.trail import Actor
@@ -11,6 +13,8 @@ from campaigns.models import Sender
 from consent import numbers
 from consent.models import Purpose
 from consent.numbers import NumberRefused, Reason
+
+SAME_GATEWAY = _("It is at the same gateway; when that fails, both do. Choose one at another.")
 
 
 @transaction.atomic
@@ -23,10 +27,12 @@ def register(
     at: datetime,
     purposes: Iterable[Purpose] = (),
     segments_per_second: int | None = 100,
+    stands_in_for: Sender | None = None,
 ) -> Sender:
     """A sender that may not be used before it is verified. Raises ValidationError.
 
-    The confirmations of opt-ins to its `purposes` leave from it.
+    The confirmations of opt-ins to its `purposes` leave from it. It `stands_in_for` a sender of
+    another gateway where that one's certainly did not take a message of a campaign.
 
     A number is kept in E.164, as providers name it; short codes and names are kept as they are.
     """
@@ -35,8 +41,11 @@ def register(
         gateway=gateway,
         countries=countries.upper(),
         segments_per_second=segments_per_second,
+        stands_in_for=stands_in_for,
     )
     sender.full_clean()
+    if stands_in_for is not None and stands_in_for.gateway == gateway:
+        raise ValidationError({"stands_in_for": SAME_GATEWAY})
     sender.save()
     sender.purposes.set(purposes)
     _tell("sender.registered", sender, by, at)
@@ -73,5 +82,6 @@ def _tell(verb: str, sender: Sender, by: Actor, at: datetime) -> None:
         "gateway": sender.gateway,
         "countries": sender.countries,
         "segments_per_second": sender.segments_per_second,
+        "stands_in_for": sender.stands_in_for_id,
     }
     trail.record(verb=verb, subject=f"sender:{sender.pk}", by=by, at=at, facts=facts)

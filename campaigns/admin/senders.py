@@ -21,16 +21,17 @@ class SenderAdmin(ReadOnly):
         "countries",
         "used_for",
         "segments_per_second",
+        "stands_in_for",
         "verified_at",
     ]
-    fields = ["address", "gateway", "countries", "purposes", "segments_per_second"]
+    fields = ["address", "gateway", "countries", "purposes", "segments_per_second", "stands_in_for"]
     actions = ["verify", "retire"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("campaigns.add_sender")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("purposes")
+        return super().get_queryset(request).prefetch_related("purposes", "stands_in_for")
 
     @admin.display(description=_("used for"))
     def used_for(self, sender: Sender) -> str:

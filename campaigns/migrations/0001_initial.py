@@ -377,6 +377,17 @@ class Migration(migrations.Migration):
                         validators=[django.core.validators.MinValueValidator(1)],
                     ),
                 ),
+                (
+                    "stands_in_for",
+                    models.OneToOneField(
+                        blank=True,
+                        help_text="A sender at another gateway: what that one certainly did not take is tried by this one, in turns. People see this number then.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="stand_in",
+                        to="campaigns.sender",
+                    ),
+                ),
                 ("bucket_full_at", models.DateTimeField(editable=False, null=True)),
                 ("verified_at", models.DateTimeField(editable=False, null=True)),
                 (
