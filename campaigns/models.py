@@ -63,8 +63,8 @@ class Sender(models.Model):
         on_delete=models.PROTECT,
         related_name="stand_in",
         help_text=_(
-            "A sender at another gateway: what that one certainly did not take is tried by this one, "
-            "in turns. People see this number then."
+            "A sender at another gateway: what that one certainly did not take is tried by this "
+            "one, in turns. People see this number then."
         ),
     )
     bucket_full_at = models.DateTimeField(null=True, editable=False)

@@ -35,6 +35,8 @@ AT = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)  # a Tuesday; one in the afternoo
 PASSWORD = "nobody guesses this sentence"
 WORDINGS = json.loads((Path(__file__).parent / "data" / "agreements.json").read_text())
 
+TASKS = Path("/proc/self/task")
+
 # --- traps -------------------------------------------------------------------------------------
 
 
@@ -68,8 +70,12 @@ def _settings_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
-def _children() -> set[psutil.Process]:
-    return {child for child in psutil.Process().children() if child.pid != services.guard.pid}
+def _children() -> set[int]:
+    """Where the kernel lists children, it is asked: psutil reads of every process there is."""
+    if not TASKS.is_dir():
+        return {child.pid for child in psutil.Process().children()}
+    listed = (task / "children" for task in TASKS.iterdir())
+    return {int(pid) for file in listed if file.exists() for pid in file.read_text().split()}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +90,9 @@ def _nothing_stays_behind() -> Iterator[None]:
         thread.join(timeout=2)
     if alive := [thread.name for thread in left if thread.is_alive()]:
         pytest.fail(f"left threads running: {', '.join(alive)}")
-    _gone, running = psutil.wait_procs(_children() - children, timeout=2)
+    started = _children() - children - {services.guard.pid}
+    processes = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
+    _gone, running = psutil.wait_procs(processes, timeout=2)
     if running:
         for process in running:
             process.kill()
