@@ -19,14 +19,14 @@ def _two_people(business: scene.Business) -> None:
     scene.enrol(business, [STAYS, STOPS])
 
 
-def draft(journey: Journey, name: str, text: str) -> None:
+def draft(journey: Journey, name: str, text: str, *, starts: str = "17:00:00") -> None:
     journey.sit_down_as(roles.CAMPAIGN_AUTHOR)
     journey.go("/admin/campaigns/campaign/add/")
     journey.fill(name=name, text=text)
     journey.page.get_by_label("Purpose").select_option(label="Coffee offers")
     journey.page.get_by_label("Sender").select_option(label=scene.HARBOR)
     date = AT.strftime("%Y-%m-%d")
-    journey.fill(starts_at_0=date, starts_at_1="17:00:00", deadline_0=date, deadline_1="23:00:00")
+    journey.fill(starts_at_0=date, starts_at_1=starts, deadline_0=date, deadline_1="23:00:00")
     journey.look("draft")
     journey.press("Save")
     journey.follow(name)
