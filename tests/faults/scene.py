@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from audit import operators, roles
@@ -35,6 +35,14 @@ SURELY_NOT_SENT = {
     Status.CANCELLED,
 }
 FINAL_AT_PROVIDER = {"delivered", "undelivered", "failed"}
+
+
+class Provider(Protocol):
+    """Whoever tells what the provider tells, such as the stack."""
+
+    def ask(self, path: str, content: dict[str, Any] | None = None) -> Any: ...
+
+    def truth(self) -> Any: ...
 
 
 def fiction(*area_codes: str, each: int = 100) -> list[str]:
@@ -111,7 +119,13 @@ def give_authenticator(operator: Operator) -> Authenticator:
     return device
 
 
-def enrol(business: Business, e164s: Iterable[str], *, confirmed: bool = True) -> list[Subscriber]:
+def enrol(
+    business: Business,
+    e164s: Iterable[str],
+    *,
+    confirmed: bool = True,
+    confirmation_due_at: datetime | None = None,
+) -> list[Subscriber]:
     """People who opted in thirty days ago, in the order of their numbers."""
     given_at = AT - timedelta(days=30)
     opt_ins = [
@@ -122,6 +136,7 @@ def enrol(business: Business, e164s: Iterable[str], *, confirmed: bool = True) -
             source="test",
             given_at=given_at,
             confirmed_at=given_at + timedelta(minutes=5) if confirmed else None,
+            confirmation_due_at=confirmation_due_at,
         )
         for e164 in e164s
     ]
@@ -131,27 +146,27 @@ def enrol(business: Business, e164s: Iterable[str], *, confirmed: bool = True) -
     return [known[opt_in.number_index] for opt_in in opt_ins]
 
 
-def approved(business: Business, *, text: str = TEXT) -> Campaign:
+def approved(business: Business, *, text: str = TEXT, at: datetime = AT) -> Campaign:
     """A campaign that may be launched, written by one person and approved by another."""
     campaign = dispatch.draft(
         name=text[15:40],
         purpose=business.purpose,
         sender=business.sender,
         text=text,
-        starts_at=AT,
-        deadline=AT + timedelta(hours=6),
+        starts_at=at,
+        deadline=at + timedelta(hours=6),
         by=business.author,
-        at=AT,
+        at=at,
     )
-    dispatch.check(campaign=campaign, by=business.author, at=AT)
-    dispatch.approve(campaign=campaign, by=business.approver, at=AT)
+    dispatch.check(campaign=campaign, by=business.author, at=at)
+    dispatch.approve(campaign=campaign, by=business.approver, at=at)
     return campaign
 
 
-def launch(business: Business, *, text: str = TEXT) -> Campaign:
+def launch(business: Business, *, text: str = TEXT, at: datetime = AT) -> Campaign:
     """A campaign to everyone who may be messaged, under way from now on."""
-    campaign = approved(business, text=text)
-    dispatch.launch(campaign=campaign, by=business.approver, at=AT)
+    campaign = approved(business, text=text, at=at)
+    dispatch.launch(campaign=campaign, by=business.approver, at=at)
     return campaign
 
 
@@ -166,17 +181,17 @@ def resume_if_paused(business: Business, campaign: Campaign) -> None:
         dispatch.resume(campaign=campaign, by=business.approver, at=after)
 
 
-def misbehave(stack: Stack, **rates: float) -> None:
+def misbehave(stack: Provider, **rates: float) -> None:
     """Put these fault rates in force at the provider, and no others."""
     stack.ask("/sandbox/faults", rates)
 
 
-def accepted(stack: Stack) -> int:
+def accepted(stack: Provider) -> int:
     """How many messages the provider has taken so far."""
     return int(stack.truth()["accepted"])
 
 
-def provider_messages(stack: Stack) -> Iterator[dict[str, Any]]:
+def provider_messages(stack: Provider) -> Iterator[dict[str, Any]]:
     """Every message that the provider took, in its order."""
     position = 0
     while page := stack.ask(f"/sandbox/messages?after={position}"):
@@ -184,12 +199,12 @@ def provider_messages(stack: Stack) -> Iterator[dict[str, Any]]:
         position += len(page)
 
 
-def received(stack: Stack, text: str = TEXT) -> Counter[str]:
+def received(stack: Provider, text: str = TEXT) -> Counter[str]:
     """How often each phone got exactly this text."""
     return Counter(m["to"] for m in provider_messages(stack) if m["body"] == text)
 
 
-def _is_done(stack: Stack) -> bool:
+def _is_done(stack: Provider) -> bool:
     return all(m["status"] in FINAL_AT_PROVIDER for m in provider_messages(stack))
 
 
@@ -232,7 +247,7 @@ def await_end(
     wait(lambda: not unread.exists() and not awaited.exists())
 
 
-def check_accounts(stack: Stack, campaign: Campaign, audience: Sequence[str]) -> dict[str, str]:
+def check_accounts(stack: Provider, campaign: Campaign, audience: Sequence[str]) -> dict[str, str]:
     """Both accounts agree, and nobody was written to twice; returns our account."""
     ours, theirs = fates(campaign), received(stack, campaign.text)
     assert sorted(ours) == sorted(audience), "a message was lost, or one too many made"
@@ -251,9 +266,13 @@ def _sent_again(campaign: Campaign) -> list[int]:
     return [message for message, times in tried.items() if times > 1]
 
 
-def _attempts_at_provider(stack: Stack) -> set[str]:
-    addresses = (urlsplit(m["status_callback"]) for m in provider_messages(stack))
-    return {parse_qs(address.query)["attempt"][0] for address in addresses}
+def attempt_of(message: dict[str, Any]) -> str:
+    """The attempt by which the provider came to a message."""
+    return parse_qs(urlsplit(message["status_callback"]).query)["attempt"][0]
+
+
+def _attempts_at_provider(stack: Provider) -> set[str]:
+    return {attempt_of(message) for message in provider_messages(stack)}
 
 
 def _attempts_on_record() -> set[str]:
