@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice, product
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -48,6 +49,13 @@ class Provider(Protocol):
 def fiction(*area_codes: str, each: int = 100) -> list[str]:
     """Numbers that belong to nobody: so many of the hundred of every area code."""
     return [f"+1{code}555{line:04}" for code in area_codes for line in range(100, 100 + each)]
+
+
+def crowd(count: int) -> list[str]:
+    """So many numbers, made up for a provider on this machine: `fiction` has too few of them."""
+    codes = (NEW_YORK, BOSTON, CHICAGO, SAN_FRANCISCO)
+    every = product(range(200, 900), range(10_000), codes)
+    return [f"+1{code}{exchange}{line:04}" for exchange, line, code in islice(every, count)]
 
 
 @dataclass(frozen=True, slots=True)
