@@ -1,4 +1,4 @@
-"""A worker that can be told at which line to die, and the lines at which it can.
+"""A worker that can be told at which line to die or to stand still, and the lines there are.
 
 As a program it prepares once, then lives one life, a fork of its own, for each order it reads.
 """
@@ -41,16 +41,18 @@ class Order:
 
     at: str
     url: str
-    die_at: str = ""
+    end_at: str = ""
     time: int = 1  # that this line is come to
+    stop: bool = False  # there and go on when told to, instead of dying
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """How often each line was come to, and whether the life ended there."""
+    """How often each line was come to, and whether the life ended there, or stands still."""
 
     died: bool
     reached: dict[str, int]
+    stopped: bool = False
 
 
 # --- lines -------------------------------------------------------------------------------------
@@ -111,8 +113,10 @@ class Watch:
     def _come_to(self, frame: FrameType) -> None:
         place = name(frame.f_code, frame.f_lineno)
         self.reached[place] += 1
-        if place == self._order.die_at and self.reached[place] == self._order.time:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if place == self._order.end_at and self.reached[place] == self._order.time:
+            # To this thread: another would take it up while this one runs on for an instant.
+            ending = signal.SIGSTOP if self._order.stop else signal.SIGKILL
+            signal.pthread_kill(threading.get_ident(), ending)
 
 
 # --- lives -------------------------------------------------------------------------------------
@@ -125,12 +129,21 @@ def live(order: Order) -> None:
         os.close(ours)
         _live_and_end(order, theirs)
     os.close(theirs)
-    with open(ours, encoding="utf-8") as told:
-        said = told.read()
-    _pid, ending = os.waitpid(child, 0)
+    _pid, ending = os.waitpid(child, os.WUNTRACED)
+    if os.WIFSTOPPED(ending):
+        _tell(Life(died=False, reached={}, stopped=True))
+        sys.stdin.readline()  # the word to go on
+        os.kill(child, signal.SIGCONT)
+        _pid, ending = os.waitpid(child, 0)
     died = os.WIFSIGNALED(ending) and os.WTERMSIG(ending) == signal.SIGKILL
     assert died or not ending, f"ended by {ending}, not as it was told"
-    print(json.dumps(asdict(Life(died, json.loads(said) if said else {}))), flush=True)
+    with open(ours, encoding="utf-8") as told:
+        said = told.read()
+    _tell(Life(died, json.loads(said) if said else {}))
+
+
+def _tell(life: Life) -> None:
+    print(json.dumps(asdict(life)), flush=True)
 
 
 def _live_and_end(order: Order, tell: int) -> NoReturn:
@@ -185,9 +198,16 @@ class Mortal:
         self._process = process
 
     def live(self, order: Order) -> Life:
-        """What became of one life."""
+        """What became of one life, or where it stands still."""
+        return self._ask(json.dumps(asdict(order)))
+
+    def go_on(self) -> Life:
+        """What became of the life that stood still."""
+        return self._ask("go on")
+
+    def _ask(self, word: str) -> Life:
         told, said = _pipes(self._process)
-        told.write(json.dumps(asdict(order)) + "\n")
+        told.write(f"{word}\n")
         told.flush()
         line = said.readline()
         assert line, "the prepared process is gone; its error stands above"
@@ -223,5 +243,5 @@ def mortal(env: Mapping[str, str]) -> Iterator[Mortal]:
 
 if __name__ == "__main__":
     _prepare()
-    for line in sys.stdin:
-        live(Order(**json.loads(line)))
+    while order := sys.stdin.readline():
+        live(Order(**json.loads(order)))

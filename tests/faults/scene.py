@@ -263,7 +263,7 @@ def check_accounts(stack: Provider, campaign: Campaign, audience: Sequence[str])
     assert those(ours, SURELY_SENT) <= set(theirs), "called sent and was not"
     assert not those(ours, SURELY_NOT_SENT) & set(theirs), "called not sent and was"
     assert _sent_again(campaign) == [], "sent again though nobody knew the outcome"
-    assert _attempts_at_provider(stack) <= _attempts_on_record(), "sent before it was recorded"
+    assert attempts_at(stack) <= _attempts_on_record(), "sent before it was recorded"
     return ours
 
 
@@ -279,7 +279,8 @@ def attempt_of(message: dict[str, Any]) -> str:
     return parse_qs(urlsplit(message["status_callback"]).query)["attempt"][0]
 
 
-def _attempts_at_provider(stack: Provider) -> set[str]:
+def attempts_at(stack: Provider) -> set[str]:
+    """Every attempt that has come to the provider, and was taken."""
     return {attempt_of(message) for message in provider_messages(stack)}
 
 
