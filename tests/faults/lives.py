@@ -132,7 +132,9 @@ class Lives:
         for life in range(self.began):
             carry_out(self.at(life))
         carry_out(self.at(self._most) + timedelta(seconds=1))
-        take_in_receipts(self.provider)
+        scene.tell_receipts_again(self.provider)
+        while receipts.reconcile(at=MORNING):
+            pass
 
 
 def sweep() -> None:
@@ -155,16 +157,6 @@ def ask_for_help(number: str, at: datetime) -> None:
 
 def carry_out(at: datetime) -> None:
     delivery.turns(now=lambda: at, until=float("inf"))
-
-
-def take_in_receipts(provider: Provider) -> None:
-    for message in scene.provider_messages(provider):
-        attempt = scene.attempt_of(message)
-        receipts.keep(
-            attempt=attempt, provider_id=message["sid"], status="delivered", code="", at=MORNING
-        )
-    while receipts.reconcile(at=MORNING):
-        pass
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from audit import operators, roles
 from audit.models import Authenticator, Operator
-from campaigns import dispatch, senders
+from campaigns import dispatch, receipts, senders
 from campaigns.models import Attempt, Campaign, Message, Receipt, Sender
 from consent import ledger, numbers, purposes
 from consent.admission import Fate
@@ -214,6 +214,18 @@ def received(stack: Provider, text: str = TEXT) -> Counter[str]:
 
 def _is_done(stack: Provider) -> bool:
     return all(m["status"] in FINAL_AT_PROVIDER for m in provider_messages(stack))
+
+
+def tell_receipts_again(stack: Provider) -> None:
+    """What an operator has told anew of everything that the provider took: receipts get lost."""
+    for message in provider_messages(stack):
+        receipts.keep(
+            attempt=attempt_of(message),
+            provider_id=message["sid"],
+            status="delivered",
+            code="",
+            at=AT,
+        )
 
 
 # --- our account -------------------------------------------------------------------------------
