@@ -243,7 +243,7 @@ def test_a_life_of_messages(
 
 
 DOSE = settings(
-    max_examples=500 if os.environ.get("DOSE") == "full" else 8,
+    max_examples=500 if os.environ.get("DOSE") == "full" else 12,
     stateful_step_count=50,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
