@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PoolTimeoutError, PyreqwestError, RequestError
+from pyreqwest.exceptions import PyreqwestError, RequestError
 
 from campaigns.gateways.outcome import MaybeSent, NotSent
 
@@ -53,8 +53,6 @@ async def post(
 
 def _told_of(error: PyreqwestError) -> NotSent | MaybeSent:
     name = type(error).__name__
-    if isinstance(error, PoolTimeoutError):
-        return NotSent(name)
     causes = (isinstance(error, RequestError) and error.details["causes"]) or []
     if any(cause["message"] == NEVER_CONNECTED for cause in causes):
         return NotSent(name)

@@ -45,7 +45,7 @@ ELSEWHERE = {
         "twilio.py:_retry_after: return timedelta(0)",
         "delivery.py:_fate_of_refusal: return Fate(Status.REFUSED, reason)",
         "delivery.py:_believe_refusals: ledger.withdraw(",
-        "delivery.py:_believe_refusals: number_index=person.number_index,",
+        "delivery.py:_believe_refusals: number_index=number_index,",
         "delivery.py:_believe_refusals: channel=Suppression.Channel.PROVIDER,",
         'delivery.py:_believe_refusals: reason="the provider says opted out",',
         'delivery.py:_believe_refusals: by="gateway",',
@@ -65,15 +65,9 @@ ELSEWHERE = {
         ' f"It was withheld: {refusal.code}.", due_at=at)',
         'calling.py:Calling._hand_over: raise Withheld("the campaign was halted")',
         "fence.py:_verdict_on_campaign: return Verdict(Status.CANCELLED, NOT_NOW)",
-        "fence.py:_verdict_on_campaign: return Verdict(Status.WAITING, NOT_NOW,"
-        " due_at=message.due_at)",
     ],
-    "where nothing of a batch may leave": [
-        "delivery.py:settle: return",
-        "fence.py:_record: return []",
-    ],
-    "of a sender without a pace, or one that may not send": [
-        "delivery.py:_of_campaigns: ids += _take(due, share)",
+    "where nothing of a batch may leave": ["delivery.py:settle: return"],
+    "of a sender that may not send": [
         "fence.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",
         "fence.py:_verdict_on_campaign: return Verdict(Status.BLOCKED, SENDER)",
         "fence.py:_verdict_on_confirmation: return Verdict(Status.BLOCKED, SENDER)",
@@ -98,20 +92,16 @@ ELSEWHERE = {
 ON_THE_OTHER_DATABASE = {
     "sqlite": [
         "delivery.py:_tell_attempts: cursor.execute(TELL_ATTEMPTS, [json.dumps(rows)])",
-        "fence.py:_held_campaigns: with connection.cursor() as cursor:",
-        "fence.py:_held_campaigns: cursor.execute(",
-        'fence.py:_held_campaigns: "SELECT 1 FROM campaigns_campaign WHERE id = ANY(%s)'
-        ' ORDER BY id FOR SHARE",',
-        "fence.py:_held_campaigns: [wanted],",
-        "fence.py:_insert.<locals>.<listcomp>",
-        "fence.py:_insert: rows = [",
-        "fence.py:_insert: for one in attempts",
+        "fence.py:hold_campaigns: with connection.cursor() as cursor:",
+        "fence.py:hold_campaigns: cursor.execute(HOLD, [keys])",
         "fence.py:_insert: with connection.cursor() as cursor:",
         "fence.py:_insert: cursor.execute(INSERT_ATTEMPTS, [claim, at, json.dumps(rows)])",
     ],
     "postgresql": [
         "delivery.py:_tell_attempts: cursor.executemany(TELL_ATTEMPT, rows)",
-        "fence.py:_insert: Attempt.objects.bulk_create(attempts)",
+        "fence.py:_insert: Attempt.objects.bulk_create(Attempt(claim=claim, at=at, **row)"
+        " for row in rows)",
+        "fence.py:_insert.<locals>.<genexpr>",
         "fence.py:_insert: return",
     ],
 }
