@@ -36,7 +36,7 @@ benchmarks: .venv-benchmarks/ready  ## figures beside the peer or the limit, on 
 	@PATH="$(CURDIR)/.venv-benchmarks/bin:$$PATH" TEST_DATABASE=postgres TEST_DURABLE=1 python -m pytest -p no:randomly tests/benchmarks/*_of_*.py
 
 faults: .venv/ready  ## the full dose of what may go wrong, with a report, on PostgreSQL and SQLite
-	@for database in postgres sqlite; do PATH="$(CURDIR)/$(BIN):$$PATH" DOSE=full TEST_DATABASE=$$database python -m pytest -n 2 --timeout 3600 tests/faults || exit; done
+	@for database in postgres sqlite; do PATH="$(CURDIR)/$(BIN):$$PATH" DOSE=full TEST_DATABASE=$$database python -m pytest -n 2 --timeout 7200 tests/faults tests/campaigns/test_a_life_of_messages.py || exit; done
 
 lock: .uv/bin/uv  ## resolve the requirement files anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/base.txt

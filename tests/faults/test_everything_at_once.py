@@ -1,5 +1,6 @@
 """A storm of every fault at once: nobody is left out and nobody is written to twice."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -103,6 +104,9 @@ def look_after(stack: Stack, business: scene.Business, campaign: Campaign) -> No
     scene.resume_if_paused(business, campaign)
 
 
+@pytest.mark.skipif(
+    os.environ.get("DOSE") != "full", reason="in a small dose each of its faults has its own test"
+)
 @pytest.mark.timeout(7200)
 def test_everything_at_once(
     server: PostgreSQL | None,
