@@ -11,16 +11,15 @@ from pyreqwest.client import Client
 
 from campaigns import answers, text
 from campaigns.fence import Passed
-from campaigns.gateways import twilio
+from campaigns.gateways.directory import GATEWAYS
 from campaigns.gateways.outcome import MaybeSent, NotSent, Outgoing
 from campaigns.gateways.wire import wire
-from campaigns.models import Attempt, Campaign, Sender
+from campaigns.models import Attempt, Campaign
 from config.encryption.fields import EncryptedText
 from config.encryption.ring import CannotDecrypt
 from consent.models import Subscriber
 
 Outcome = Attempt.Outcome
-GATEWAYS = {Sender.Gateway.TWILIO.value: twilio}
 NUMBER: EncryptedText = Subscriber._meta.get_field("number")
 FIRST_NAME: EncryptedText = Subscriber._meta.get_field("first_name")
 LOOK_EVERY = 0.2  # seconds between two looks at whether campaigns are still being sent
@@ -72,8 +71,7 @@ class Calling:
             raise Withheld("the worker stood still past half its lease")
         if campaign is not None and campaign.pk in self._halted:
             raise Withheld("the campaign was halted")
-        gateway = GATEWAYS[attempt.sender.gateway]
-        return str(await gateway.send(client, _outgoing(attempt)))
+        return await GATEWAYS[attempt.sender.gateway].send(client, _outgoing(attempt))
 
 
 def read(attempt: Passed, answer: str | Exception) -> Called:

@@ -8,7 +8,7 @@ from django.db import transaction
 from audit import trail
 from audit.models import Operator
 from campaigns import answers, hours, quiet_hours
-from campaigns.gateways.twilio import Inbound
+from campaigns.gateways.told import Inbound
 from campaigns.models import Message, Reply, Sender
 from config.encryption import blind_index
 from consent import evidence, ledger, numbers, replies

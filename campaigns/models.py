@@ -799,6 +799,7 @@ class Receipt(models.Model):
     """
 
     attempt = models.UUIDField()
+    gateway = models.CharField(max_length=10, default=Sender.Gateway.TWILIO)
     provider_id = models.CharField(max_length=64)
     status = models.CharField(max_length=20)
     code = models.CharField(max_length=20, blank=True)

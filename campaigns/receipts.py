@@ -8,9 +8,9 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef
 
-from campaigns.gateways import twilio
-from campaigns.gateways.twilio import Delivery
-from campaigns.models import Attempt, Message, Receipt, Tally
+from campaigns.gateways.directory import GATEWAYS
+from campaigns.gateways.told import Delivery
+from campaigns.models import Attempt, Message, Receipt, Sender, Tally
 
 Status = Message.Status
 BATCH = 1_000
@@ -27,19 +27,27 @@ MOVES = {
 
 
 KEEP = """
-INSERT INTO campaigns_receipt (attempt, provider_id, status, code, received_at)
-VALUES (%s, %s, %s, %s, %s) ON CONFLICT (provider_id, status) DO NOTHING
+INSERT INTO campaigns_receipt (attempt, gateway, provider_id, status, code, received_at)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (provider_id, status) DO NOTHING
 """
 
 
-def keep(*, attempt: str, provider_id: str, status: str, code: str, at: datetime) -> None:
+def keep(
+    *,
+    attempt: str,
+    provider_id: str,
+    status: str,
+    code: str,
+    at: datetime,
+    gateway: str = Sender.Gateway.TWILIO,
+) -> None:
     """Put a receipt into the inbox; told twice, it is kept once. Raises ValueError if malformed.
 
     One statement that commits by itself: providers tell as many receipts as there are messages.
     """
     told = [
         Receipt._meta.get_field("attempt").get_db_prep_value(uuid.UUID(attempt), connection),
-        *(provider_id[:64], status[:20], code[:20]),
+        *(gateway, provider_id[:64], status[:20], code[:20]),
         connection.ops.adapt_datetimefield_value(at),
     ]
     with connection.cursor() as cursor:
@@ -66,7 +74,7 @@ def reconcile(*, at: datetime) -> int:
 def _move_messages(receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:
     by_meaning: dict[Delivery, list[int]] = defaultdict(list)
     for receipt in receipts:
-        meaning = twilio.RECEIPTS.get(receipt.status)
+        meaning = GATEWAYS[receipt.gateway].RECEIPTS.get(receipt.status)
         if meaning and receipt.attempt in attempts:
             by_meaning[meaning].append(attempts[receipt.attempt].message_id)
     for meaning, (status, movable) in MOVES.items():
@@ -82,7 +90,7 @@ def _tally_filtered(
     filtered = [
         attempts[receipt.attempt].message_id
         for receipt in receipts
-        if receipt.code in twilio.FILTERED and receipt.attempt in attempts
+        if receipt.code in GATEWAYS[receipt.gateway].FILTERED and receipt.attempt in attempts
     ]
     if filtered:
         by_campaign = Message.objects.filter(pk__in=filtered, campaign__isnull=False)

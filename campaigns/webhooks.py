@@ -4,53 +4,54 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from audit import clock
 from campaigns import conversation, receipts
-from campaigns.gateways import twilio
+from campaigns.gateways.directory import GATEWAYS
 
-NO_ANSWER = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
-
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[[HttpRequest, str], HttpResponse]
 
 
-def signed_by_twilio(view: View) -> View:
-    """Refuse, and write nothing, unless the call carries Twilio's signature."""
+def signed(view: View) -> View:
+    """Refuse, and write nothing, unless the call carries the signature of its gateway.
+
+    Signatures tell the real time, whatever the business clock shows.
+    """
 
     @csrf_exempt
     @require_POST
     @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponse:
-        fields = [(name, value) for name in request.POST for value in request.POST.getlist(name)]
-        claimed = request.headers.get("X-Twilio-Signature", "")
-        if not twilio.is_signed(request.get_full_path(), fields, claimed):
+    def guarded(request: HttpRequest, gateway: str) -> HttpResponse:
+        if not GATEWAYS[gateway].is_signed(request, at=timezone.now()):
             return HttpResponseForbidden("The signature does not fit.")
-        return view(request)
+        return view(request, gateway)
 
     return guarded
 
 
-@signed_by_twilio
-def receipt(request: HttpRequest) -> HttpResponse:
+@signed
+def receipt(request: HttpRequest, gateway: str) -> HttpResponse:
     try:
-        receipts.keep(
-            attempt=request.GET["attempt"],
-            provider_id=request.POST["MessageSid"],
-            status=request.POST["MessageStatus"],
-            code=request.POST.get("ErrorCode", ""),
-            at=clock.now(),
-        )
-    except (KeyError, ValueError):
-        return HttpResponseBadRequest("MessageSid, MessageStatus and a known attempt are wanted.")
+        told = GATEWAYS[gateway].read_receipt(request)
+        if told is not None:
+            receipts.keep(**told._asdict(), gateway=gateway, at=clock.now())
+    except KeyError as missing:
+        return HttpResponseBadRequest(f"{missing} is wanted.")
+    except ValueError:
+        return HttpResponseBadRequest("A known attempt is wanted.")
     return HttpResponse(status=204)
 
 
-@signed_by_twilio
-def inbound(request: HttpRequest) -> HttpResponse:
+@signed
+def inbound(request: HttpRequest, gateway: str) -> HttpResponse:
     try:
-        conversation.receive(twilio.read_inbound(request.POST), at=clock.now())
-    except KeyError:
-        return HttpResponseBadRequest("MessageSid, From and To are wanted.")
-    return HttpResponse(NO_ANSWER, content_type="text/xml")
+        written = GATEWAYS[gateway].read_inbound(request)
+    except KeyError as missing:
+        return HttpResponseBadRequest(f"{missing} is wanted.")
+    if written is not None:
+        conversation.receive(written, at=clock.now())
+    content, content_type = GATEWAYS[gateway].SILENCE
+    return HttpResponse(content, content_type=content_type)

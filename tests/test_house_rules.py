@@ -122,6 +122,7 @@ IMPERSONAL = {
     "campaigns.Override.texts": "a hash",
     "campaigns.OwnRule.jurisdiction": "a place that is shared by many",
     "campaigns.Receipt.code": "a provider's code",
+    "campaigns.Receipt.gateway": "a fixed word",
     "campaigns.Receipt.provider_id": "a provider's opaque key",
     "campaigns.Receipt.status": "a provider's fixed word",
     "campaigns.Reply.intent": "a fixed word",

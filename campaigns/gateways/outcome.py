@@ -1,7 +1,13 @@
 """What a gateway can say of a message: handed over, certainly not sent, or unknown."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
+
+OPTED_OUT, PERMANENT, TEMPORARY = "opted out", "permanent", "temporary"
+LONGEST_WAIT = 3600  # seconds, whatever a provider asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +49,24 @@ class MaybeSent(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+def refused(code: str, meaning: str) -> NotSent:
+    """A documented refusal; of the answer nothing but its code, for its words name numbers."""
+    return NotSent(code, permanent=meaning != TEMPORARY, opted_out=meaning == OPTED_OUT)
+
+
+def busy(headers: Mapping[str, str]) -> NotSent:
+    """Too many requests: nothing was taken, and the provider may have said for how long."""
+    wait = headers.get("Retry-After", "")
+    seconds = min(int(wait[:9]), LONGEST_WAIT) if wait.isascii() and wait.isdigit() else 0
+    return NotSent("429", retry_after=timedelta(seconds=seconds))
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """The JSON object that an answer or a call holds; an empty one if it holds anything else."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

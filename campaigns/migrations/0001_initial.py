@@ -317,6 +317,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("attempt", models.UUIDField()),
+                ("gateway", models.CharField(default="twilio", max_length=10)),
                 ("provider_id", models.CharField(max_length=64)),
                 ("status", models.CharField(max_length=20)),
                 ("code", models.CharField(blank=True, max_length=20)),

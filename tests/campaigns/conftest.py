@@ -23,7 +23,7 @@ from audit.models import Entry
 from campaigns import conversation, delivery, dispatch
 from campaigns.calling import Called, Calling
 from campaigns.fence import Passed
-from campaigns.gateways.twilio import Inbound
+from campaigns.gateways.told import Inbound
 from campaigns.models import Attempt, Campaign, Message, Reply, Sender
 from campaigns.sandbox.faults import Faults
 from campaigns.sandbox.provider import Account, serving

@@ -11,7 +11,7 @@ from django.apps import apps
 from audit import checkpoints, roles
 from audit.models import Detail, Entry, Operator
 from campaigns import conversation, erasure
-from campaigns.gateways.twilio import Inbound
+from campaigns.gateways.told import Inbound
 from campaigns.models import Reply
 from config.encryption.fields import EncryptedText
 from consent import ledger, list_work, lists, opt_outs
