@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import OuterRef, Q
@@ -15,11 +16,14 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.models import Entry
 from campaigns import quiet_hours
+from campaigns.gateways.directory import GATEWAYS
 from config.encryption import blind_index
 from config.encryption.fields import EncryptedText
 from consent import numbers, places
 from consent.models import Area, Consent, Purpose, Subscriber
 from consent.replies import Intent
+
+NO_ACCOUNT = _("Volens has no credentials for this gateway; .env.example names what to set.")
 
 
 class SenderQuerySet(models.QuerySet["Sender"]):
@@ -34,6 +38,7 @@ class Sender(models.Model):
 
     class Gateway(models.TextChoices):
         TWILIO = "twilio", "Twilio"
+        TELNYX = "telnyx", "Telnyx"
 
     address = models.CharField(max_length=20, unique=True)
     gateway = models.CharField(max_length=10, choices=Gateway, default=Gateway.TWILIO)
@@ -77,6 +82,12 @@ class Sender(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    def clean(self) -> None:
+        """Raises ValidationError where this business has no account with its gateway."""
+        gateway = GATEWAYS.get(self.gateway)
+        if gateway is not None and not gateway.has_account():
+            raise ValidationError({"gateway": NO_ACCOUNT})
 
     def may_reach(self, country: str) -> bool:
         return self.verified_at is not None and country in self.countries.split()

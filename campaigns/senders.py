@@ -54,7 +54,11 @@ def register(
 
 @transaction.atomic
 def verify(*, sender: Sender, by: Actor, at: datetime) -> None:
-    """Note that the provider has this sender registered for us; from now on it may be used."""
+    """Note that the provider has this sender registered for us; from now on it may be used.
+
+    Raises ValidationError if we have no account with its gateway.
+    """
+    sender.clean()
     sender.verified_at = at
     sender.save(update_fields=["verified_at"])
     _tell("sender.verified", sender, by, at)

@@ -17,7 +17,13 @@ from zoneinfo import available_timezones
 import environ
 from csp.constants import NONE, SELF
 
-from config.encryption.keys import KeyFault, check_encryption_key, check_index_key, check_seed
+from config.encryption.keys import (
+    KeyFault,
+    check_encryption_key,
+    check_index_key,
+    check_seed,
+    is_public_key,
+)
 from config.refusal import refuse_to_start
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -230,6 +236,15 @@ TWILIO_AUTH_TOKEN = text("TWILIO_AUTH_TOKEN")
 if PRODUCTION and not (TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN):
     refuse("TWILIO_AUTH_TOKEN", "or TWILIO_ACCOUNT_SID is not set; no STOP could be believed.")
 TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=("https://",))
+TELNYX_API_KEY = text("TELNYX_API_KEY")
+TELNYX_PUBLIC_KEY = text("TELNYX_PUBLIC_KEY")
+TELNYX_BASE_URL = guarded_url("TELNYX_BASE_URL", "https://api.telnyx.com", safe=("https://",))
+if TELNYX_API_KEY and not TELNYX_PUBLIC_KEY:
+    refuse("TELNYX_PUBLIC_KEY", "is not set, but TELNYX_API_KEY is; no STOP could be believed.")
+if TELNYX_PUBLIC_KEY and not TELNYX_API_KEY:
+    refuse("TELNYX_API_KEY", "is not set, but TELNYX_PUBLIC_KEY is; set both of them or neither.")
+if TELNYX_PUBLIC_KEY and not is_public_key(TELNYX_PUBLIC_KEY):
+    refuse("TELNYX_PUBLIC_KEY", "is no Ed25519 key in base64; copy it from Telnyx's portal.")
 GATEWAY_TIMEOUT = number("GATEWAY_TIMEOUT", 10, least=0.1)  # seconds, for one call in all
 GATEWAY_CONCURRENCY = int(number("GATEWAY_CONCURRENCY", 100, least=1))  # calls at once, per worker
 CLAIM_SIZE = int(number("CLAIM_SIZE", 200, least=1))  # messages a worker takes at a time
@@ -239,7 +254,8 @@ if LEASE.total_seconds() < 2 * GATEWAY_TIMEOUT * max(1.0, 2 * CLAIM_SIZE / GATEW
 
 # --- a clock for the demo only ----------------------------------------------------------------
 DEMO_CLOCK_OFFSET = timedelta(seconds=number("DEMO_CLOCK_OFFSET", 0, least=-1e9))
-if DEMO_CLOCK_OFFSET and (PRODUCTION or not is_loopback(TWILIO_BASE_URL)):
+CALLED = [TWILIO_BASE_URL, *([TELNYX_BASE_URL] if TELNYX_API_KEY else [])]
+if DEMO_CLOCK_OFFSET and (PRODUCTION or not all(is_loopback(url) for url in CALLED)):
     refuse("DEMO_CLOCK_OFFSET", "is for the demo; unset it, or a quiet hour would be broken.")
 
 # --- Django -----------------------------------------------------------------------------------

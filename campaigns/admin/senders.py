@@ -1,5 +1,6 @@
 """The pages of the numbers that messages come from."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -49,8 +50,11 @@ class SenderAdmin(ReadOnly):
 
     @admin.action(permissions=["verify"], description=_("The provider has it registered for us"))
     def verify(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
+        by, at = backoffice.acting(request), clock.now()
         for sender in queryset:
-            senders.verify(sender=sender, by=backoffice.acting(request), at=clock.now())
+            act = partial(senders.verify, sender=sender, by=by, at=at)
+            done = _("%(sender)s may be used.") % {"sender": sender}
+            backoffice.attempt(self, request, act, done=done, refusals=())
 
     @admin.action(permissions=["verify"], description=_("Use it no more"))
     def retire(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from django.http import HttpRequest
 from pyreqwest.client import Client
 
-from campaigns.gateways import twilio
+from campaigns.gateways import telnyx, twilio
 from campaigns.gateways.outcome import Outgoing
 from campaigns.gateways.told import Delivery, Inbound, Told
 
@@ -45,4 +45,4 @@ class Gateway(Protocol):
         """A text; None if the call is of something else. Raises KeyError."""
 
 
-GATEWAYS: Mapping[str, Gateway] = {"twilio": twilio}
+GATEWAYS: Mapping[str, Gateway] = {"twilio": twilio, "telnyx": telnyx}

@@ -352,7 +352,9 @@ class Migration(migrations.Migration):
                 (
                     "gateway",
                     models.CharField(
-                        choices=[("twilio", "Twilio")], default="twilio", max_length=10
+                        choices=[("twilio", "Twilio"), ("telnyx", "Telnyx")],
+                        default="twilio",
+                        max_length=10,
                     ),
                 ),
                 (

@@ -39,6 +39,14 @@ def check_seed(seed: str) -> None:
     key_bytes(seed)
 
 
+def is_public_key(key: str) -> bool:
+    """Whether `key` is the 32 bytes of an Ed25519 public key in base64, as providers show it."""
+    try:
+        return len(base64.b64decode(key, validate=True)) == 32
+    except (binascii.Error, ValueError):
+        return False
+
+
 def new_environment() -> dict[str, str]:
     """Fresh secrets for one installation, by variable."""
     return {

@@ -33,6 +33,8 @@ PUBLIC = {
     "/api/v1/status": "opened by the key of an integration",
     "/webhooks/twilio/receipt": "opened by Twilio's signature",
     "/webhooks/twilio/inbound": "opened by Twilio's signature",
+    "/webhooks/telnyx/receipt": "opened by Telnyx's signature",
+    "/webhooks/telnyx/inbound": "opened by Telnyx's signature",
 }
 VALUES = {
     "int": "1",
@@ -175,10 +177,12 @@ def test_a_password_alone_shows_no_secret_of_an_enrolled_operator(operator) -> N
     assert (answer.status_code, answer.headers["Location"]) == (302, reverse("sign_in_code"))
 
 
-@pytest.mark.parametrize("name", ["twilio_receipt", "twilio_inbound"])
-def test_a_provider_without_a_signature_is_refused(db, name) -> None:
+@pytest.mark.parametrize("gateway", ["twilio", "telnyx"])
+@pytest.mark.parametrize("call", ["receipt", "inbound"])
+def test_a_provider_without_a_signature_is_refused(db, gateway, call) -> None:
     told = Entry.objects.count()
-    assert Client().post(reverse(name), {"From": "+12125550123"}).status_code == 403
+    address = reverse(f"{gateway}_{call}")
+    assert Client().post(address, {"From": "+12125550123"}).status_code == 403
     assert Entry.objects.count() == told
 
 

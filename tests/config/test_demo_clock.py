@@ -95,6 +95,12 @@ def test_an_offset_is_refused_towards_a_gateway_elsewhere(monkeypatch, offset) -
         _start(monkeypatch, TWILIO_BASE_URL="https://api.twilio.com", DEMO_CLOCK_OFFSET=offset)
 
 
+def test_an_offset_is_refused_towards_a_second_gateway_elsewhere(monkeypatch) -> None:
+    elsewhere = {"TELNYX_BASE_URL": "https://api.telnyx.com", "DEMO_CLOCK_OFFSET": "60"}
+    with pytest.raises(SystemExit, match="DEMO_CLOCK_OFFSET is for the demo"):
+        _start(monkeypatch, **elsewhere)
+
+
 @pytest.mark.parametrize("gateway", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"])
 @pytest.mark.parametrize("hours", [1, -1])
 def test_an_offset_is_allowed_towards_a_counterpart_on_this_machine(
@@ -116,7 +122,7 @@ def test_the_demo_gives_itself_an_environment_that_the_settings_take(monkeypatch
 def test_the_demo_makes_new_secrets_every_time() -> None:
     first, second = demo.environment(), demo.environment()
     for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "BLIND_INDEX_KEY", "CHECKPOINT_SEED",
-                 "TWILIO_AUTH_TOKEN"):  # fmt: skip
+                 "TWILIO_AUTH_TOKEN", "TELNYX_API_KEY"):  # fmt: skip
         assert first[name] != second[name] != os.environ[name]
 
 

@@ -70,6 +70,11 @@ REFUSALS = [
     ("DATABASE_CONN_MAX_AGE", "long", "must be"),
     ("REDIS_URL", "redis://redis.example:6379/0", "rediss://"),
     ("TWILIO_BASE_URL", "http://api.example", "https://"),
+    ("TELNYX_BASE_URL", "http://api.example", "https://"),
+    ("TELNYX_API_KEY", None, "set both of them or neither"),
+    ("TELNYX_PUBLIC_KEY", None, "no STOP could be believed"),
+    ("TELNYX_PUBLIC_KEY", "none", "is no Ed25519 key"),
+    ("TELNYX_PUBLIC_KEY", KEY[4:], "is no Ed25519 key"),
     ("TURN_EVERY", "often", "must be"),
     ("TURN_EVERY", "0", "must be"),
     ("GATEWAY_TIMEOUT", "ten", "must be"),
@@ -186,6 +191,11 @@ def test_the_example_file_starts_once_its_secrets_are_filled_in(start, monkeypat
     gateway = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "1"}
     found = start(**{**variables, **new_environment(), **gateway})
     assert (found["PRODUCTION"], found["ALLOWED_HOSTS"]) == (True, ["volens.example"])
+
+
+def test_a_business_may_do_without_a_second_gateway(start) -> None:
+    found = start(**PRODUCTION, TELNYX_API_KEY=None, TELNYX_PUBLIC_KEY=None)
+    assert (found["TELNYX_API_KEY"], found["TELNYX_PUBLIC_KEY"]) == ("", "")
 
 
 def test_sqlite_chooses_its_writer_at_begin_and_makes_its_folder(start, tmp_path) -> None:
