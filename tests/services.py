@@ -436,7 +436,8 @@ class Stack:
         announced = "sandbox provider listening on "
         sandbox.wait(lambda: announced in sandbox.said() and sandbox.said().endswith("\n"))
         line = next(line for line in sandbox.said().splitlines() if announced in line)
-        self.env["TWILIO_BASE_URL"] = line.partition(announced)[2].strip()
+        url = line.partition(announced)[2].strip()
+        self.env.update(TWILIO_BASE_URL=url, TELNYX_BASE_URL=url)
 
     def _start(self, name: str, *module: str) -> Server:
         log = self.directory / f"{name}.log"

@@ -3,14 +3,9 @@
 Wire format: https://www.twilio.com/docs/messaging/api/message-resource.
 """
 
-import asyncio
 import hmac
-import socket
-import struct
-import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import format_datetime
 from itertools import islice
 from typing import Any
@@ -20,12 +15,11 @@ import aiohttp
 from aiohttp import web
 
 from campaigns.sandbox import refusals, segments
-from campaigns.sandbox.faults import ACCEPTS_NOTHING, Fault, Faults
-from campaigns.sandbox.receipts import API_VERSION, Receipts
-from campaigns.sandbox.refusals import Draft, RefusedError
-from campaigns.sandbox.truth import Message, Truth
+from campaigns.sandbox.intake import Intake
+from campaigns.sandbox.receipts import API_VERSION
+from campaigns.sandbox.refusals import RefusedError
+from campaigns.sandbox.truth import Api, Message, Truth
 
-SLOW = 2.0  # seconds
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 LIST_PARAMETERS = frozenset({"To", "From", "PageSize", "Page", "PageToken"})
@@ -37,15 +31,13 @@ class MessagesApi:
     def __init__(
         self,
         truth: Truth,
-        faults: Faults,
-        receipts: Receipts,
+        intake: Intake,
         *,
         account_sid: str,
         auth_token: str,
     ) -> None:
         self._truth = truth
-        self._faults = faults
-        self._receipts = receipts
+        self._intake = intake
         self._account_sid = account_sid
         self._login = aiohttp.encode_basic_auth(account_sid, auth_token).encode()
         self._path = f"/{API_VERSION}/Accounts/{account_sid}/Messages"
@@ -62,11 +54,9 @@ class MessagesApi:
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Accept a message, or refuse it, or do what the drawn fault says."""
         draft = refusals.read(await request.post())
-        fault = self._faults.choose(to=draft.to, attempt=self._truth.attempts(draft.to))
-        if fault in ACCEPTS_NOTHING:
-            self._truth.turn_away(to=draft.to, fault=str(fault))
-            return await _turned_away(request, fault)
-        return await self._accept(request, draft, fault)
+        return await self._intake.take(
+            request, draft, api=Api.TWILIO, answer=lambda message: _created(self._resource(message))
+        )
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:
         """Show one message."""
@@ -107,19 +97,6 @@ class MessagesApi:
             raise RefusedError(20003)
         if request.match_info["account"] != self._account_sid:
             raise RefusedError(20003)
-
-    async def _accept(
-        self, request: web.Request, draft: Draft, fault: Fault | None
-    ) -> web.StreamResponse:
-        message = _accepted(draft, fault)
-        self._truth.accept(message)
-        answer = _created(self._resource(message))
-        if fault is Fault.EARLY_RECEIPT:
-            # Shielded: a client that gives up does not take the receipts with it.
-            await asyncio.shield(asyncio.create_task(self._receipts.deliver(message)))
-        else:
-            self._receipts.owe(message)
-        return await _distorted(request, answer, fault)
 
     def _resource(self, message: Message) -> dict[str, Any]:
         receipt = self._truth.receipt(message.sid)
@@ -167,51 +144,6 @@ class MessagesApi:
     def _page_uri(self, asked: dict[str, str], page: int, size: int) -> str:
         query = asked | {"PageSize": str(size), "Page": str(page)}
         return f"{self._path}.json?{urlencode(query)}"
-
-
-def _accepted(draft: Draft, fault: Fault | None) -> Message:
-    return Message(
-        sid=f"SM{uuid.uuid4().hex}",
-        accepted_at=datetime.now(UTC).isoformat(),
-        fault=fault.value if fault else None,
-        **asdict(draft),
-    )
-
-
-async def _turned_away(request: web.Request, fault: Fault | None) -> web.StreamResponse:
-    match fault:
-        case Fault.HANG:
-            await asyncio.Event().wait()  # until the client goes, which cancels this handler
-        case Fault.RESET:
-            return _reset(request)
-        case Fault.TOO_MANY:
-            raise RefusedError(20429)
-    raise RefusedError(20500)
-
-
-async def _distorted(
-    request: web.Request, answer: web.Response, fault: Fault | None
-) -> web.StreamResponse:
-    match fault:
-        case Fault.SLOW:
-            await asyncio.sleep(SLOW)
-        case Fault.ERROR_AFTER_ACCEPT:
-            raise RefusedError(20500)
-        case Fault.RESET_AFTER_ACCEPT:
-            return _reset(request)
-        case Fault.BROKEN_JSON:
-            answer.text = (answer.text or "")[: len(answer.text or "") // 2]
-    return answer
-
-
-def _reset(request: web.Request) -> web.StreamResponse:
-    """Break the connection so that the client sees a reset, not an orderly end."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()  # goes nowhere
 
 
 def _created(resource: dict[str, Any]) -> web.Response:

@@ -35,7 +35,7 @@ def signature(*, auth_token: str, url: str, fields: Mapping[str, str]) -> str:
 
 
 class Callbacks:
-    """Posts signed forms; follows no redirect, retries nothing of its own accord."""
+    """Posts signed calls; follows no redirect, retries nothing of its own accord."""
 
     def __init__(
         self, session: aiohttp.ClientSession, *, auth_token: str, timeout: float = TIMEOUT
@@ -45,22 +45,28 @@ class Callbacks:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def post(self, url: str, fields: Mapping[str, str], *, token: str) -> Answer:
-        """Post `fields` to `url`; `token` is the same for each repetition of one event."""
+        """Post a form to `url`; `token` is the same for each repetition of one event."""
         headers = {
             "X-Twilio-Signature": signature(auth_token=self._auth_token, url=url, fields=fields),
             "I-Twilio-Idempotency-Token": token,
         }
+        return await self.deliver(url, fields, headers)
+
+    async def deliver(
+        self, url: str, data: Mapping[str, str] | bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        """Post what is signed already."""
         try:
-            return await self._answer(url, fields, headers)
+            return await self._answer(url, data, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return Answer(None, f"no answer: {type(error).__name__}")
 
     async def _answer(
-        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]
+        self, url: str, data: Mapping[str, str] | bytes, headers: Mapping[str, str]
     ) -> Answer:
         # encoded=True: the address must leave as it was signed, letter by letter.
         address = yarl.URL(url, encoded=True)
         async with self._session.post(
-            address, data=fields, headers=headers, timeout=self._timeout, allow_redirects=False
+            address, data=data, headers=headers, timeout=self._timeout, allow_redirects=False
         ) as response:
             return Answer(response.status, await response.text(errors="replace"))

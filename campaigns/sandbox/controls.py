@@ -8,7 +8,7 @@ from aiohttp import web
 from campaigns.sandbox.faults import Faults, RatesError
 from campaigns.sandbox.refusals import E164
 from campaigns.sandbox.replies import Replies
-from campaigns.sandbox.truth import Message, Truth
+from campaigns.sandbox.truth import Api, Message, Truth
 
 PAGE = 1000  # messages
 
@@ -66,9 +66,12 @@ class Controls:
     async def reply(self, request: web.Request) -> web.Response:
         """Send an inbound message as a phone, and show what the webhook answered."""
         given = await _object(request)
+        api = str((given or {}).get("api", ""))
+        if api not in {"", *Api}:
+            return _bad(f"there is no API but {', '.join(Api)}")
         match given:
             case {"from": str(phone), "to": str(to), "body": str(body)} if E164.fullmatch(phone):
-                answer = await self._replies.send(phone=phone, to=to, body=body)
+                answer = await self._replies.send(phone=phone, to=to, body=body, api=api)
                 return web.json_response({"status": answer.status, "answer": answer.text})
         return _bad("the body must be a JSON object with from (E.164), to and body")
 
@@ -82,6 +85,7 @@ def _shown(message: Message, truth: Truth) -> dict[str, Any]:
         "accepted_at": message.accepted_at,
         "status_callback": message.status_callback,
         "validity_period": message.validity_period,
+        "api": message.api,
         "status": truth.status(message.sid),
     }
 

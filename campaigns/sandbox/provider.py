@@ -15,10 +15,12 @@ from campaigns.sandbox.api import MessagesApi
 from campaigns.sandbox.callbacks import TIMEOUT, Callbacks
 from campaigns.sandbox.controls import Controls
 from campaigns.sandbox.faults import Faults
+from campaigns.sandbox.intake import Intake
 from campaigns.sandbox.phones import Phones
-from campaigns.sandbox.receipts import Receipts
-from campaigns.sandbox.replies import Replies
-from campaigns.sandbox.truth import Truth
+from campaigns.sandbox.receipts import Receipts, Teller, TwilioTeller
+from campaigns.sandbox.replies import Replies, TwilioWriter, Writer
+from campaigns.sandbox.telnyx import Events, TelnyxApi
+from campaigns.sandbox.truth import Api, Truth
 
 STOPPING = 1.0  # seconds given to requests in progress
 
@@ -29,11 +31,16 @@ class NotLoopbackError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The provider's one customer and what it asked to be told where; times in seconds."""
+    """The provider's one customer and what it asked to be told where; times in seconds.
+
+    Without a key nobody comes in by the Telnyx API; the key that signs its events belongs to it.
+    """
 
     sid: str
     auth_token: str = field(repr=False)
     inbound_url: str
+    telnyx_api_key: str = field(default="", repr=False)
+    telnyx_inbound_url: str = ""
     receipt_delay: float = 0.05
     webhook_timeout: float = TIMEOUT
 
@@ -91,13 +98,22 @@ def _app(
     account: Account, truth: Truth, faults: Faults, session: aiohttp.ClientSession
 ) -> tuple[web.Application, Receipts]:
     callbacks = Callbacks(session, auth_token=account.auth_token, timeout=account.webhook_timeout)
-    receipts = Receipts(truth, callbacks, account_sid=account.sid, delay=account.receipt_delay)
-    replies = Replies(truth, callbacks, account_sid=account.sid, url=account.inbound_url)
-    api = MessagesApi(
-        truth, faults, receipts, account_sid=account.sid, auth_token=account.auth_token
-    )
+    events = Events(callbacks, secret=account.telnyx_api_key, url=account.telnyx_inbound_url)
+    tellers: dict[str, Teller] = {
+        Api.TWILIO: TwilioTeller(callbacks, account_sid=account.sid),
+        Api.TELNYX: events,
+    }
+    writers: dict[str, Writer] = {
+        Api.TWILIO: TwilioWriter(callbacks, account_sid=account.sid, url=account.inbound_url),
+        Api.TELNYX: events,
+    }
+    receipts = Receipts(truth, tellers, delay=account.receipt_delay)
+    replies = Replies(truth, writers)
+    intake = Intake(truth, faults, receipts)
+    api = MessagesApi(truth, intake, account_sid=account.sid, auth_token=account.auth_token)
+    telnyx = TelnyxApi(intake, api_key=account.telnyx_api_key)
     app = web.Application(middlewares=[_only_by_loopback_name])
-    for part in (api, Controls(truth, faults, replies), Phones(truth, replies)):
+    for part in (api, telnyx, Controls(truth, faults, replies), Phones(truth, replies)):
         app.add_routes(part.routes())
     return app, receipts
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from campaigns.sandbox.callbacks import Callbacks
 from campaigns.sandbox.faults import Fault
@@ -28,15 +30,19 @@ BAD_ENDS: dict[str | None, tuple[Step, ...]] = {
 }
 
 
+class Teller(Protocol):
+    """Tells the customer of steps in the words of one API."""
+
+    async def tell(self, message: Message, step: Step) -> bool:
+        """Return whether the customer acknowledged it."""
+
+
 class Receipts:
     """A bounded pool that sends the receipts owed for accepted messages."""
 
-    def __init__(
-        self, truth: Truth, callbacks: Callbacks, *, account_sid: str, delay: float
-    ) -> None:
+    def __init__(self, truth: Truth, tellers: Mapping[str, Teller], *, delay: float) -> None:
         self._truth = truth
-        self._callbacks = callbacks
-        self._account_sid = account_sid
+        self._tellers = tellers
         self._delay = delay
         self._due: asyncio.Queue[Message] = asyncio.Queue()
         self._workers: list[asyncio.Task[None]] = []
@@ -75,9 +81,19 @@ class Receipts:
         return sum([await self._post(message, step) for _ in range(copies)])
 
     async def _post(self, message: Message, step: Step) -> bool:
-        return await self._try(message, step) or await self._try(message, step)
+        teller = self._tellers[message.api]
+        return await teller.tell(message, step) or await teller.tell(message, step)
 
-    async def _try(self, message: Message, step: Step) -> bool:
+
+class TwilioTeller:
+    """Posts receipts as the Messages API does: signed forms."""
+
+    def __init__(self, callbacks: Callbacks, *, account_sid: str) -> None:
+        self._callbacks = callbacks
+        self._account_sid = account_sid
+
+    async def tell(self, message: Message, step: Step) -> bool:
+        """Return whether the customer acknowledged it."""
         token = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{message.sid}/{step.status}"))
         fields = _fields(message, step, account_sid=self._account_sid)
         answer = await self._callbacks.post(message.status_callback, fields, token=token)

@@ -6,12 +6,20 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from io import BufferedRandom
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 FINAL = frozenset({"delivered", "undelivered", "failed"})
+
+
+class Api(StrEnum):
+    """By which of the provider's APIs a message came, and by which its receipts go."""
+
+    TWILIO = "twilio"
+    TELNYX = "telnyx"
 
 
 class LogError(Exception):
@@ -30,6 +38,7 @@ class Message:
     status_callback: str
     validity_period: int | None  # seconds
     fault: str | None
+    api: str = Api.TWILIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +156,11 @@ class Truth:
     def after(self, position: int, *, limit: int) -> list[Message]:
         """Return up to `limit` messages in the order accepted, leaving out the first `position`."""
         return self._order[position : position + limit]
+
+    def api(self, *, phone: str, sender: str) -> str:
+        """Return the API by which a sender wrote to a phone last."""
+        last = next(self.newest_first(to=phone, sender=sender), None)
+        return last.api if last else Api.TWILIO
 
     def newest_first(self, *, to: str, sender: str) -> Iterator[Message]:
         """Yield messages, newest first, of one recipient and one sender; "" means any."""

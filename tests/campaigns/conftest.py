@@ -314,13 +314,15 @@ def beside(account: Account, log: Path) -> Iterator[Provider]:
 
 @pytest.fixture
 def provider(tmp_path: Path, settings: Any) -> Iterator[Provider]:
-    """The provider that our gateway calls; its own calls to us go nowhere."""
+    """The provider that our gateways call; its own calls to us go nowhere."""
     settings.PUBLIC_URL = "http://127.0.0.1:9"
     account = Account(
         sid=settings.TWILIO_ACCOUNT_SID,
         auth_token=settings.TWILIO_AUTH_TOKEN,
         inbound_url="http://127.0.0.1:9/",
+        telnyx_api_key=settings.TELNYX_API_KEY,
+        telnyx_inbound_url="http://127.0.0.1:9/",
     )
     with beside(account, tmp_path / "provider.jsonl") as running:
-        settings.TWILIO_BASE_URL = running.url
+        settings.TWILIO_BASE_URL = settings.TELNYX_BASE_URL = running.url
         yield running

@@ -1,4 +1,4 @@
-"""Run the sandbox provider, the loopback counterpart of the Twilio gateway, in its own process."""
+"""Run the sandbox provider, the loopback counterpart of the gateways, in its own process."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from campaigns.sandbox import provider
 from campaigns.sandbox.faults import Faults, RatesError
+from campaigns.sandbox.signing import public_key
 from campaigns.sandbox.truth import LogError
 
 
@@ -57,10 +58,15 @@ class Command(BaseCommand):
 def _account(options: dict[str, Any]) -> provider.Account:
     if not settings.TWILIO_ACCOUNT_SID or not settings.TWILIO_AUTH_TOKEN:
         raise CommandError("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: clients must sign in")
+    wanted = public_key(settings.TELNYX_API_KEY)
+    if settings.TELNYX_API_KEY and settings.TELNYX_PUBLIC_KEY != wanted:
+        raise CommandError(f"set TELNYX_PUBLIC_KEY to {wanted}: this key signs what it tells")
     return provider.Account(
         sid=settings.TWILIO_ACCOUNT_SID,
         auth_token=settings.TWILIO_AUTH_TOKEN,
         inbound_url=options["inbound_url"] or f"{settings.PUBLIC_URL}/webhooks/twilio/inbound",
+        telnyx_api_key=settings.TELNYX_API_KEY,
+        telnyx_inbound_url=f"{settings.PUBLIC_URL}/webhooks/telnyx/inbound",
         receipt_delay=options["receipt_delay"],
     )
 

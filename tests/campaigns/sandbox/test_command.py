@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-# The command with three settings and nothing else: no application, no database.
+# The command with five settings and nothing else: no application, no database.
 PROGRAM = """
 import sys
 from django.conf import settings
 settings.configure(
-    TWILIO_ACCOUNT_SID="AC1", TWILIO_AUTH_TOKEN=sys.argv.pop(1), PUBLIC_URL="http://127.0.0.1:1"
+    TWILIO_ACCOUNT_SID="AC1", TWILIO_AUTH_TOKEN=sys.argv.pop(1), PUBLIC_URL="http://127.0.0.1:1",
+    TELNYX_API_KEY="", TELNYX_PUBLIC_KEY="",
 )
 from campaigns.management.commands.sandbox_provider import Command
 Command().run_from_argv(["manage.py", "sandbox_provider", *sys.argv[1:]])

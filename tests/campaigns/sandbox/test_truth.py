@@ -68,7 +68,7 @@ def test_the_messages_come_in_the_order_accepted_from_a_position_on(sandbox):
     assert listed[0]["status_callback"] == sandbox.webhooks.url
     assert set(listed[0]) == {
         *("sid", "to", "from", "body", "accepted_at"),
-        *("status_callback", "validity_period", "status"),
+        *("status_callback", "validity_period", "status", "api"),
     }
 
 
