@@ -67,6 +67,6 @@ def object_in(body: bytes) -> dict[str, Any]:
     """The JSON object that an answer or a call holds; an empty one if it holds anything else."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

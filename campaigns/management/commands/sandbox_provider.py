@@ -59,7 +59,7 @@ def _account(options: dict[str, Any]) -> provider.Account:
     if not settings.TWILIO_ACCOUNT_SID or not settings.TWILIO_AUTH_TOKEN:
         raise CommandError("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: clients must sign in")
     wanted = public_key(settings.TELNYX_API_KEY)
-    if settings.TELNYX_API_KEY and settings.TELNYX_PUBLIC_KEY != wanted:
+    if settings.TELNYX_API_KEY and wanted != settings.TELNYX_PUBLIC_KEY:
         raise CommandError(f"set TELNYX_PUBLIC_KEY to {wanted}: this key signs what it tells")
     return provider.Account(
         sid=settings.TWILIO_ACCOUNT_SID,
