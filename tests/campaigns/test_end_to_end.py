@@ -8,6 +8,7 @@ from django.db import connections
 
 from audit.models import Entry
 from campaigns import delivery, dispatch, receipts
+from campaigns.gateways.directory import GATEWAYS
 from campaigns.models import Attempt, Campaign, Message, Receipt
 from campaigns.sandbox.provider import Account
 from consent.models import Suppression
@@ -20,6 +21,14 @@ Status = Message.Status
 SENDER = "+12125550100"
 
 
+@pytest.fixture(params=sorted(GATEWAYS))
+def sender(request, sender):
+    """The usual sender, at each gateway in turn."""
+    sender.gateway = request.param
+    sender.save(update_fields=["gateway"])
+    return sender
+
+
 @pytest.fixture
 def provider(live_server, settings, tmp_path, clock):
     """The provider, which calls our own webhooks as they are served."""
@@ -29,10 +38,12 @@ def provider(live_server, settings, tmp_path, clock):
         sid=settings.TWILIO_ACCOUNT_SID,
         auth_token=settings.TWILIO_AUTH_TOKEN,
         inbound_url=f"{live_server.url}/webhooks/twilio/inbound",
+        telnyx_api_key=settings.TELNYX_API_KEY,
+        telnyx_inbound_url=f"{live_server.url}/webhooks/telnyx/inbound",
         receipt_delay=0.01,
     )
     with beside(account, tmp_path / "provider.jsonl") as running:
-        settings.TWILIO_BASE_URL = running.url
+        settings.TWILIO_BASE_URL = settings.TELNYX_BASE_URL = running.url
         yield running
         connections.close_all()
 
@@ -202,10 +213,11 @@ def test_a_worker_that_died_after_the_fence_leaves_nothing_that_is_sent_again(
 # --- both accounts agree -----------------------------------------------------------------------
 
 
-def test_our_account_and_the_providers_agree_message_by_message(provider, crowd, launched):
+def test_our_account_and_the_providers_agree_message_by_message(provider, crowd, launched, sender):
     launched()
     write("HELP", number=crowd[0].number)
     _turn_until_done()
+    assert {message["api"] for message in provider.accepted()} == {sender.gateway}
     ours = set(Attempt.objects.filter(outcome="accepted").values_list("provider_id", flat=True))
     assert ours == {message["sid"] for message in provider.accepted()}
     settled = Entry.objects.filter(verb="messages.settled").values_list("facts", flat=True)

@@ -6,11 +6,12 @@ from html import unescape
 
 import pytest
 from django.contrib.messages import get_messages
+from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from audit import roles
 from audit.models import Entry
-from campaigns import calling, delivery, receipts
+from campaigns import calling, delivery, receipts, senders
 from campaigns.models import Message, Reply, Sender
 from tests.campaigns.conftest import GUAM, NEW_YORK, fenced, message_to, new_york, queries, write
 from tests.conftest import AT
@@ -227,6 +228,37 @@ def test_countries_that_are_none_are_told_beside_the_field(administrator, countr
     assert answer.status_code == 200
     assert "countries" in answer.context["adminform"].form.errors
     assert not Sender.objects.exists()
+
+
+@pytest.mark.parametrize("variable", ["TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"])
+def test_a_gateway_without_credentials_is_told_beside_the_field(administrator, settings, variable):
+    posted = {"address": "+12125550101", "gateway": "telnyx", "countries": "US"}
+    setattr(settings, variable, "")
+    answer = administrator.post(f"{SENDERS}add/", posted)
+    assert "no credentials" in str(answer.context["adminform"].form.errors["gateway"])
+    assert not Sender.objects.exists()
+    setattr(settings, variable, "something")
+    assert administrator.post(f"{SENDERS}add/", posted).status_code == 302
+    assert Sender.objects.get().gateway == "telnyx"
+
+
+def test_a_sender_of_a_gateway_without_credentials_is_registered_by_nobody(db, settings):
+    settings.TELNYX_API_KEY = settings.TELNYX_PUBLIC_KEY = ""
+    with pytest.raises(ValidationError, match="no credentials"):
+        senders.register(
+            address="+12125550101", gateway=Sender.Gateway.TELNYX, countries="US",
+            by="command", at=AT,
+        )  # fmt: skip
+    assert not Sender.objects.exists()
+
+
+def test_a_sender_whose_credentials_went_is_verified_no_more(administrator, sender, settings):
+    Sender.objects.update(gateway="telnyx", verified_at=None)
+    settings.TELNYX_API_KEY = ""
+    _status, told = _run(administrator, "verify", sender)
+    sender.refresh_from_db()
+    assert sender.verified_at is None
+    assert "no credentials" in " ".join(told)
 
 
 def test_an_administrator_verifies_and_retires_a_sender(administrator, sender):

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit import clock
+from campaigns.sandbox.signing import public_key
 from config import demo
 from tests.config.test_settings_refuse import PRODUCTION, SETTINGS
 
@@ -117,6 +118,11 @@ def test_the_demo_gives_itself_an_environment_that_the_settings_take(monkeypatch
     assert AT + found["DEMO_CLOCK_OFFSET"] == demo.working_time(AT)
     assert (found["PRODUCTION"], found["DEBUG"]) == (False, False)
     assert env["DATABASE_URL"] == os.environ["DATABASE_URL"]
+
+
+def test_the_demo_believes_the_key_with_which_its_provider_signs() -> None:
+    env = demo.environment()
+    assert env["TELNYX_PUBLIC_KEY"] == public_key(env["TELNYX_API_KEY"])
 
 
 def test_the_demo_makes_new_secrets_every_time() -> None:

@@ -18,6 +18,7 @@ from campaigns.sandbox.faults import Faults
 ACCOUNT = "AC" + "5" * 32
 TOKEN = "the-sandbox-token"  # noqa: S105
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT}/Messages"
+TELNYX_KEY = "the-sandbox-key"
 PHONE = "+12025550123"
 SENDER = "+12025550100"
 
@@ -43,6 +44,7 @@ class Request:
     target: str
     headers: Any
     form: dict[str, str]
+    body: bytes
 
 
 @dataclass
@@ -59,7 +61,9 @@ class Webhooks:
 
     async def take(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
-        self.requests.append(Request(str(request.url), request.raw_path, request.headers, form))
+        body = await request.read()
+        got = Request(str(request.url), request.raw_path, request.headers, form, body)
+        self.requests.append(got)
         status = self.statuses.pop(0) if self.statuses else 200
         elsewhere = {"Location": "/elsewhere"} if 300 <= status < 400 else {}
         return web.Response(
@@ -130,6 +134,8 @@ class Sandbox:
             sid=ACCOUNT,
             auth_token=TOKEN,
             inbound_url=f"{self.webhooks.url}/inbound",
+            telnyx_api_key=TELNYX_KEY,
+            telnyx_inbound_url=f"{self.webhooks.url}/telnyx",
             receipt_delay=self.receipt_delay,
             webhook_timeout=self.webhook_timeout,
         )

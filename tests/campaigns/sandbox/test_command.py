@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.sandbox.signing import public_key
+
 ROOT = Path(__file__).parents[3]
 # The command with five settings and nothing else: no application, no database.
 PROGRAM = """
@@ -16,16 +18,16 @@ import sys
 from django.conf import settings
 settings.configure(
     TWILIO_ACCOUNT_SID="AC1", TWILIO_AUTH_TOKEN=sys.argv.pop(1), PUBLIC_URL="http://127.0.0.1:1",
-    TELNYX_API_KEY="", TELNYX_PUBLIC_KEY="",
+    TELNYX_API_KEY=sys.argv.pop(1), TELNYX_PUBLIC_KEY="none",
 )
 from campaigns.management.commands.sandbox_provider import Command
 Command().run_from_argv(["manage.py", "sandbox_provider", *sys.argv[1:]])
 """
 
 
-def _command(*options, token="secret"):
+def _command(*options, token="secret", telnyx_key=""):
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, token, *options],
+        [sys.executable, "-c", PROGRAM, token, telnyx_key, *options],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -68,3 +70,10 @@ def test_it_refuses_to_run_without_credentials(tmp_path):
         _, said = run.communicate(timeout=20)
     assert run.returncode != 0
     assert "TWILIO_AUTH_TOKEN" in said
+
+
+def test_it_names_the_key_by_which_it_must_be_believed(tmp_path):
+    with _command("--log", str(tmp_path / "log"), "--port", "0", telnyx_key="a key") as run:
+        _, said = run.communicate(timeout=20)
+    assert run.returncode != 0
+    assert f"TELNYX_PUBLIC_KEY to {public_key('a key')}" in said
