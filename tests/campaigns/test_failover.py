@@ -10,6 +10,7 @@ from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message, Sender
 from tests.campaigns.conftest import fenced, is_due
 from tests.conftest import AT
+from tests.services import free_port
 
 Status = Message.Status
 SECOND = timedelta(seconds=1)
@@ -45,6 +46,21 @@ def test_what_was_certainly_not_taken_is_tried_by_the_other_in_turns(sender, sta
     busy = NotSent("429")
     at = [AT, AT + 2 * SECOND, AT + 12 * SECOND]
     assert [refused(busy, when).sender for when in at] == [sender, stand_in, sender]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gateway_that_cannot_be_reached_is_replaced_on_the_wire(
+    provider, settings, person, launched, stand_in
+):
+    person()
+    launched()
+    settings.TWILIO_BASE_URL = f"http://127.0.0.1:{free_port()}"
+    delivery.turn(at=AT)
+    assert provider.accepted() == []
+    delivery.turn(at=AT + 2 * SECOND)
+    [taken] = provider.accepted()
+    assert taken["from"] == stand_in.address
+    assert Message.objects.get().status == Status.ACCEPTED
 
 
 def test_the_record_says_who_stood_in(stand_in, refused):
