@@ -19,9 +19,10 @@ from django.db.models import QuerySet, prefetch_related_objects
 
 from audit import trail
 from audit.models import Operator
-from campaigns import dispatch, fence, pacing
+from campaigns import dispatch, facts, fence, pacing
 from campaigns.calling import Called, Calling, Withheld
-from campaigns.fence import Due, Passed
+from campaigns.facts import Due
+from campaigns.fence import Passed
 from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Sender, Tally
 from consent import ledger
@@ -115,7 +116,7 @@ def _answers(at: datetime) -> list[Due]:
 def _of_campaigns(at: datetime) -> list[Due]:
     """A fair share of each campaign that has something due, within the pace of its sender."""
     with_due = Campaign.objects.with_due_messages(at).values_list("pk", flat=True)
-    campaigns = fence.hold_campaigns(with_due)
+    campaigns = facts.hold_campaigns(with_due)
     senders = _paced(one.sender_id for one in campaigns)
     taken: list[Due] = []
     for place, campaign in enumerate(campaigns):

@@ -14,8 +14,8 @@ from django.db.models import Count, F, Q, QuerySet
 
 from audit import trail
 from campaigns import audience, hours, quiet_hours
-from campaigns.fence import CAP_OF_BUSINESS, CAP_OF_DAY, CAP_OF_PURPOSE, SENDER
 from campaigns.models import Campaign, Message, Opening
+from campaigns.verdicts import CAP_OF_BUSINESS, CAP_OF_DAY, CAP_OF_PURPOSE, SENDER
 from consent.models import Area, Subscriber
 
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from django.db import transaction
 
-from campaigns import conversation, fence
+from campaigns import conversation, verdicts
 from campaigns.models import Attempt, Message
 from consent import numbers, signup
 from consent.models import Consent, Method, Subscriber
@@ -97,7 +97,7 @@ def test_a_question_waits_for_a_stop_that_is_being_taken_in(asked):
         wait_until_somebody_waits_for_a_lock()
     assert passing.result() == []
     question = Message.objects.get(confirms__isnull=False)
-    assert (question.status, question.reason) == (Status.BLOCKED, fence.NOT_TO_BE_CONFIRMED)
+    assert (question.status, question.reason) == (Status.BLOCKED, verdicts.NOT_TO_BE_CONFIRMED)
 
 
 @on_postgresql

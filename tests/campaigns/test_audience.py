@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import roles
-from campaigns import audience, dispatch, enrolment, fence
+from campaigns import audience, dispatch, enrolment, verdicts
 from campaigns.audience import EVERYONE, GUESTS, Audience
 from campaigns.dispatch import StepRefused
 from campaigns.models import Message, Opening, Sender
@@ -166,7 +166,7 @@ def crowd(person, sender):
         audience.NO_CONSENT: [gone],
         audience.UNCONFIRMED: [unconfirmed],
         audience.EXPIRED: [expired],
-        fence.SENDER: [person(LONDON)],
+        verdicts.SENDER: [person(LONDON)],
         enrolment.NO_OPENING: [person(GUAM)],
     }
 
@@ -175,7 +175,7 @@ def test_a_dry_run_tells_every_reason_once_and_writes_nothing(crowd, compose):
     campaign = compose(deadline=AT + timedelta(hours=3))
     foreseen = enrolment.foresee(campaign, AT)
     assert (foreseen.messaged, foreseen.without_name, foreseen.permitted) == (2, 1, 4)
-    assert foreseen.blocked == {fence.SENDER: 1, enrolment.NO_OPENING: 1}
+    assert foreseen.blocked == {verdicts.SENDER: 1, enrolment.NO_OPENING: 1}
     assert foreseen.left_out == {
         audience.SUPPRESSED: 1,
         audience.NO_CONSENT: 1,
@@ -198,7 +198,7 @@ def test_a_launch_does_what_the_dry_run_foresaw(crowd, compose):
 
 def test_those_whom_the_filters_do_not_name_are_in_no_count(crowd, compose):
     foreseen = enrolment.foresee(compose(audience=Audience(countries=("GB",))), AT)
-    assert (foreseen.messaged, foreseen.blocked, foreseen.left_out) == (0, {fence.SENDER: 1}, {})
+    assert (foreseen.messaged, foreseen.blocked, foreseen.left_out) == (0, {verdicts.SENDER: 1}, {})
 
 
 def test_somebody_erased_is_nobody_to_be_counted(person, compose, operators):
@@ -224,21 +224,21 @@ def test_who_got_as_many_as_were_promised_is_blocked_at_once(
     person()
     handed_over(launched().messages.get(), ago)
     message = launched().messages.get()
-    assert message.reason == (fence.CAP_OF_PURPOSE if blocked else "")
+    assert message.reason == (verdicts.CAP_OF_PURPOSE if blocked else "")
 
 
 def test_the_law_of_the_place_caps_a_day(person, launched):
     person(FLORIDA)  # three a day
     for _campaign in range(3):
         handed_over(launched().messages.get(), DAY - timedelta(seconds=1))
-    assert launched().messages.get().reason == fence.CAP_OF_DAY
+    assert launched().messages.get().reason == verdicts.CAP_OF_DAY
 
 
 def test_the_business_caps_a_day_itself(person, launched, settings):
     settings.BUSINESS_DAILY_CAP = 1
     person()
     handed_over(launched().messages.get(), timedelta(hours=1))
-    assert launched().messages.get().reason == fence.CAP_OF_BUSINESS
+    assert launched().messages.get().reason == verdicts.CAP_OF_BUSINESS
 
 
 def test_a_dry_run_costs_as_many_queries_for_many_as_for_few(people, compose):

@@ -8,7 +8,7 @@ import time_machine
 from django.db import connection
 
 from audit.models import Entry
-from campaigns import answers, conversation, delivery, fence
+from campaigns import answers, conversation, delivery, verdicts
 from campaigns.models import Attempt, Message, Reply, Sender
 from config.encryption import blind_index
 from consent import ledger, links, numbers, purposes, signup, wording
@@ -136,7 +136,7 @@ def test_the_fence_looks_at_the_hour_itself(offers):
     waiting = _queued(offers)
     assert fenced(NIGHT - timedelta(hours=6)) == []
     waiting.refresh_from_db()
-    assert (waiting.status, waiting.reason) == (Status.WAITING, fence.OUTSIDE_WINDOW)
+    assert (waiting.status, waiting.reason) == (Status.WAITING, verdicts.OUTSIDE_WINDOW)
     assert waiting.due_at == MORNING
 
 
@@ -188,7 +188,7 @@ def test_what_is_left_to_nobody_to_confirm_is_not_sent(offers, lost):
     lost(asked)
     assert fenced() == []
     asked.refresh_from_db()
-    assert (asked.status, asked.reason) == (Status.BLOCKED, fence.NOT_TO_BE_CONFIRMED)
+    assert (asked.status, asked.reason) == (Status.BLOCKED, verdicts.NOT_TO_BE_CONFIRMED)
 
 
 def _retired(sender):
@@ -205,7 +205,7 @@ def test_nothing_leaves_from_a_sender_that_was_lost(offers, sender, lost):
     lost(sender)
     assert fenced() == []
     asked.refresh_from_db()
-    assert (asked.status, asked.reason) == (Status.BLOCKED, fence.SENDER)
+    assert (asked.status, asked.reason) == (Status.BLOCKED, verdicts.SENDER)
 
 
 def test_nothing_leaves_without_a_sender(offers, sender):
@@ -213,14 +213,14 @@ def test_nothing_leaves_without_a_sender(offers, sender):
     asked = _queued(offers)
     assert fenced() == []
     asked.refresh_from_db()
-    assert (asked.sender, asked.status, asked.reason) == (None, Status.BLOCKED, fence.SENDER)
+    assert (asked.sender, asked.status, asked.reason) == (None, Status.BLOCKED, verdicts.SENDER)
 
 
 def test_what_is_a_day_late_is_not_sent(offers):
     asked = _queued(offers)
     assert fenced(AT + timedelta(hours=24)) == []
     asked.refresh_from_db()
-    assert (asked.status, asked.reason) == (Status.EXPIRED, fence.TOO_LATE)
+    assert (asked.status, asked.reason) == (Status.EXPIRED, verdicts.TOO_LATE)
 
 
 # --- once --------------------------------------------------------------------------------------

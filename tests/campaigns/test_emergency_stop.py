@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from audit import roles
 from audit.models import Detail, Entry
-from campaigns import conversation, decisions, dispatch, emergency, fence
+from campaigns import conversation, decisions, dispatch, emergency, verdicts
 from campaigns.models import Campaign, Message, Stop
 from consent import numbers, purposes, signup
 from consent.models import Area, Method, Notice, Purpose, Subscriber
@@ -235,7 +235,7 @@ def test_a_stopped_message_expires_when_its_time_is_over_as_ever(halt, person, l
     message = message_to(someone)
     assert (message.status, message.due_at) == (Status.WAITING, AT + 7 * MINUTE)
     assert fenced(AT + 7 * MINUTE) == []
-    assert _stands(message) == (Status.EXPIRED, fence.TOO_LATE)
+    assert _stands(message) == (Status.EXPIRED, verdicts.TOO_LATE)
 
 
 def test_a_campaign_with_stopped_messages_is_not_finished(halt, person, launched):
@@ -277,7 +277,7 @@ def test_whoever_withdrew_is_blocked_at_once_though_it_is_stopped(halt, person, 
     halt()
     withdraw(someone)
     fenced()
-    assert _stands(message_to(someone)) == (Status.BLOCKED, fence.NO_PERMISSION)
+    assert _stands(message_to(someone)) == (Status.BLOCKED, verdicts.NO_PERMISSION)
 
 
 def test_a_cancelled_campaign_is_cancelled_though_it_is_stopped(halt, person, launched, operators):

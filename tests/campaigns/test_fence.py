@@ -11,7 +11,7 @@ from django.db import transaction
 
 from audit import merkle, roles, trail, verifier
 from audit.models import Entry
-from campaigns import decisions, delivery, dispatch, fence, quiet_hours
+from campaigns import decisions, delivery, dispatch, quiet_hours, verdicts
 from campaigns.models import Attempt, Campaign, Message, Sender
 from consent import purposes
 from consent.models import Consent, Purpose, Suppression
@@ -120,7 +120,7 @@ def test_permission_that_was_lost_since_the_launch_blocks(person, launched, lost
     lost(someone)
     assert fenced() == []
     message = message_to(someone)
-    assert _stands(message) == (Status.BLOCKED, fence.NO_PERMISSION)
+    assert _stands(message) == (Status.BLOCKED, verdicts.NO_PERMISSION)
     assert message.settled_at == AT
     assert not Attempt.objects.exists()
 
@@ -132,7 +132,7 @@ def test_who_stopped_and_started_again_does_not_get_what_was_queued_before(perso
     assert Consent.objects.permitting(AT + timedelta(minutes=2)).exists()
     Message.objects.filter(campaign=None).delete()
     assert fenced(AT + timedelta(minutes=2)) == []
-    assert _stands(message) == (Status.BLOCKED, fence.NO_PERMISSION)
+    assert _stands(message) == (Status.BLOCKED, verdicts.NO_PERMISSION)
 
 
 def test_one_refusal_stops_nobody_else(people, launched):
@@ -149,7 +149,7 @@ def test_one_refusal_stops_nobody_else(people, launched):
 def test_outside_the_window_a_message_waits_for_the_next_opening(person, launched):
     message = launched_message(person, launched, deadline=AT + timedelta(days=2))
     assert fenced(LATER) == []
-    assert _stands(message) == (Status.WAITING, fence.OUTSIDE_WINDOW)
+    assert _stands(message) == (Status.WAITING, verdicts.OUTSIDE_WINDOW)
     assert (message.due_at, message.settled_at) == (TOMORROW, None)
 
 
@@ -167,7 +167,7 @@ def test_nothing_passes_once_its_time_is_over(person, launched, after, passed):
     message = launched_message(person, launched, deadline=until)
     assert len(fenced(until + after)) == passed
     if not passed:
-        assert _stands(message) == (Status.EXPIRED, fence.TOO_LATE)
+        assert _stands(message) == (Status.EXPIRED, verdicts.TOO_LATE)
         assert message.settled_at == until
 
 
@@ -210,7 +210,7 @@ def test_what_may_have_arrived_counts_towards_the_promise(
     _earlier(first, status, timedelta(hours=1))
     assert len(fenced()) == (not counts)
     if counts:
-        assert _stands(second) == (Status.BLOCKED, fence.CAP_OF_PURPOSE)
+        assert _stands(second) == (Status.BLOCKED, verdicts.CAP_OF_PURPOSE)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_two_campaigns_in_one_claim_count_each_other(promised_once, person, laun
     launched()
     assert len(fenced()) == 1
     blocked = Message.objects.get(status=Status.BLOCKED)
-    assert _stands(blocked) == (Status.BLOCKED, fence.CAP_OF_PURPOSE)
+    assert _stands(blocked) == (Status.BLOCKED, verdicts.CAP_OF_PURPOSE)
 
 
 def test_a_daily_limit_of_the_law_holds_within_one_claim(person, launched):
@@ -274,7 +274,7 @@ def test_a_daily_limit_of_the_law_holds_within_one_claim(person, launched):
         launched()
     assert len(fenced()) == 3
     assert Message.objects.filter(status=Status.CALLING).count() == 3
-    assert Message.objects.get(status=Status.BLOCKED).reason == fence.CAP_OF_DAY
+    assert Message.objects.get(status=Status.BLOCKED).reason == verdicts.CAP_OF_DAY
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_nothing_leaves_from_a_sender_that_may_not_be_used_there(person, launche
     message = launched_message(person, launched)
     Sender.objects.update(**change)
     assert fenced() == []
-    assert _stands(message) == (Status.BLOCKED, fence.SENDER)
+    assert _stands(message) == (Status.BLOCKED, verdicts.SENDER)
 
 
 def test_a_sender_reaches_the_countries_it_was_registered_for_only(people, launched):
@@ -305,7 +305,7 @@ def test_a_sender_reaches_the_countries_it_was_registered_for_only(people, launc
     Sender.objects.update(countries="GB IE")
     launched()
     assert [attempt.person.pk for attempt in fenced()] == [abroad.pk]
-    assert message_to(at_home).reason == fence.SENDER
+    assert message_to(at_home).reason == verdicts.SENDER
 
 
 def test_a_paused_campaign_waits_with_its_time(person, launched, operators):
@@ -323,7 +323,7 @@ def test_what_waits_of_a_cancelled_campaign_is_put_down(person, launched):
     message = launched_message(person, launched)
     Campaign.objects.update(status=Campaign.Status.CANCELLED, cancelled_at=AT)
     assert fenced() == []
-    assert _stands(message) == (Status.CANCELLED, fence.NOT_NOW)
+    assert _stands(message) == (Status.CANCELLED, verdicts.NOT_NOW)
     assert message.settled_at == AT
 
 
@@ -401,7 +401,7 @@ def test_a_stop_that_is_under_way_is_waited_for_and_seen(person, launched):
         passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
     assert passing.result() == []
-    assert _stands(message) == (Status.BLOCKED, fence.NO_PERMISSION)
+    assert _stands(message) == (Status.BLOCKED, verdicts.NO_PERMISSION)
 
 
 @on_postgresql
@@ -460,7 +460,7 @@ def test_two_fences_at_once_count_each_others_messages(promised_once, person, la
         passing = after_commit.enter_context(meanwhile(fenced))
         wait_until_somebody_waits_for_a_lock()
     assert (len(attempts), passing.result()) == (1, [])
-    assert Message.objects.get(status=Status.BLOCKED).reason == fence.CAP_OF_PURPOSE
+    assert Message.objects.get(status=Status.BLOCKED).reason == verdicts.CAP_OF_PURPOSE
 
 
 @on_postgresql

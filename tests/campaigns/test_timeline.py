@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from audit import roles, trail
-from campaigns import calling, conversation, delivery, fence, receipts, timeline
+from campaigns import calling, conversation, delivery, receipts, timeline, verdicts
 from campaigns.models import Message, Reply
 from config.encryption import ring
 from consent import ledger, list_work, lists, numbers, opt_outs, purposes, signup
@@ -304,7 +304,7 @@ def test_a_message_that_was_not_allowed_says_why(person, launched):
     assert fenced() == []
     [message] = told(someone, "message")
     assert message.title.endswith(": not allowed.")
-    assert f"Why it stands so: {fence.NO_PERMISSION}" in message.lines
+    assert f"Why it stands so: {verdicts.NO_PERMISSION}" in message.lines
 
 
 def test_a_receipt_that_names_another_message_of_the_provider_is_told_too(life):

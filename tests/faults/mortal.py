@@ -27,6 +27,8 @@ FILES = {
     str(FOLDER / name): name.rpartition("/")[2]
     for name in (
         "delivery.py",
+        "facts.py",
+        "verdicts.py",
         "fence.py",
         "calling.py",
         "gateways/wire.py",

@@ -64,36 +64,36 @@ ELSEWHERE = {
         "delivery.py:_fate_of_refusal: return Fate(Status.WAITING,"
         ' f"It was withheld: {refusal.code}.", due_at=at)',
         'calling.py:Calling._hand_over: raise Withheld("the campaign was halted")',
-        "fence.py:_verdict_on_campaign: return Verdict(Status.CANCELLED, NOT_NOW)",
+        "verdicts.py:_verdict_on_campaign: return Verdict(Status.CANCELLED, NOT_NOW)",
     ],
     "where nothing of a batch may leave": ["delivery.py:settle: return"],
     "of a sender that may not send": [
-        "fence.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",
-        "fence.py:_verdict_on_campaign: return Verdict(Status.BLOCKED, SENDER)",
-        "fence.py:_verdict_on_confirmation: return Verdict(Status.BLOCKED, SENDER)",
+        "verdicts.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",
+        "verdicts.py:_verdict_on_campaign: return Verdict(Status.BLOCKED, SENDER)",
+        "verdicts.py:_verdict_on_confirmation: return Verdict(Status.BLOCKED, SENDER)",
     ],
     "while an emergency stop stands": [
-        "fence.py:_verdict_on_campaign: return waits",
-        "fence.py:_wait_for_lifting: again = min(facts.at + emergency.LOOK_AGAIN,"
+        "verdicts.py:_verdict_on_campaign: return waits",
+        "verdicts.py:_wait_for_lifting: again = min(facts.at + emergency.LOOK_AGAIN,"
         " message.not_after)",
-        "fence.py:_wait_for_lifting: return Verdict(Status.WAITING, emergency.because(stops[0]),"
+        "verdicts.py:_wait_for_lifting: return Verdict(Status.WAITING, emergency.because(stops[0]),"
         " due_at=again)",
     ],
     "where a cap is reached, or it is too late": [
-        "fence.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_DAY)",
-        "fence.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_BUSINESS)",
-        "fence.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_PURPOSE)",
-        "fence.py:_verdict: return Verdict(Status.EXPIRED, TOO_LATE)",
-        "fence.py:_wait_for: return Verdict(Status.EXPIRED, TOO_LATE)",
-        "fence.py:_verdict_on_confirmation: return Verdict(Status.BLOCKED, NOT_TO_BE_CONFIRMED)",
-        "fence.py:_verdict_on_confirmation: return _wait_for(window.next_opening, message)",
+        "verdicts.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_DAY)",
+        "verdicts.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_BUSINESS)",
+        "verdicts.py:_verdict_on_caps: return Verdict(Status.BLOCKED, CAP_OF_PURPOSE)",
+        "verdicts.py:of: return Verdict(Status.EXPIRED, TOO_LATE)",
+        "verdicts.py:_wait_for: return Verdict(Status.EXPIRED, TOO_LATE)",
+        "verdicts.py:_verdict_on_confirmation: return Verdict(Status.BLOCKED, NOT_TO_BE_CONFIRMED)",
+        "verdicts.py:_verdict_on_confirmation: return _wait_for(window.next_opening, message)",
     ],
 }
 ON_THE_OTHER_DATABASE = {
     "sqlite": [
         "delivery.py:_tell_attempts: cursor.execute(TELL_ATTEMPTS, [json.dumps(rows)])",
-        "fence.py:hold_campaigns: with connection.cursor() as cursor:",
-        "fence.py:hold_campaigns: cursor.execute(HOLD, [keys])",
+        "facts.py:hold_campaigns: with connection.cursor() as cursor:",
+        "facts.py:hold_campaigns: cursor.execute(HOLD, [keys])",
         "fence.py:_insert: with connection.cursor() as cursor:",
         "fence.py:_insert: cursor.execute(INSERT_ATTEMPTS, [claim, at, json.dumps(rows)])",
     ],
