@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from campaigns.models import Attempt, Message
+from campaigns.models import Attempt, Message, Sender
 from tests.faults import scene
 from tests.services import Stack
 
@@ -24,7 +24,7 @@ def kill_some(stack: Stack, times: int, at_random: random.Random) -> None:
 
 
 # Every second answer comes after the client's patience, so that nearly every instant is within a
-# call; five at a time, so that the campaign outlives the killing on any machine.
+# call; at a pace by which the campaign outlives the killing, however slow the machine.
 @pytest.mark.stack(workers=2, GATEWAY_TIMEOUT="1", CLAIM_SIZE=str(BATCH), LEASE_SECONDS="3")
 def test_a_killed_worker_loses_and_doubles_nothing(
     beside: Stack,
@@ -35,11 +35,13 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     kills = dose(3, 12)
     scene.enrol(business, AUDIENCE)
     scene.misbehave(beside, slow=0.5)
+    Sender.objects.update(segments_per_second=dose(6, 3))
     campaign = scene.launch(business)
     beside.wait_until(lambda: scene.accepted(beside) >= 10)
     kill_some(beside, kills, random.Random(20261124))
     assert campaign.messages.filter(status=Status.WAITING).exists(), "killed too late to matter"
     scene.misbehave(beside)
+    Sender.objects.update(segments_per_second=None)
     scene.await_end(beside, campaign)
 
     ours = scene.check_accounts(beside, campaign, AUDIENCE)
