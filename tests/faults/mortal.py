@@ -98,7 +98,7 @@ class Watch:
 
     def end(self) -> None:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
 
     def _enter(self, frame: FrameType, event: str, told: Any) -> Any:
         if frame.f_code.co_filename not in FILES:
