@@ -32,7 +32,8 @@ EASTERN = ("201", "202", "203", "212", "301", "302", "304", "401", "404", "412",
 EASTERN += ("517", "603", "610", "614", "617", "704", "717", "802", "803", "804", "860", "919")
 WESTERN = ("206", "415", "503", "702", "916")
 NORTHERN = ("207", "216", "240", "313", "330")
-CLAIM_SIZE = 3
+CLAIM_SIZE, PACE = 3, 100
+LONGEST = 12  # minutes, which what was refused several times may have to wait
 EACH = timedelta(seconds=3)  # of business time, between two lives
 NOBODY = "http://127.0.0.1:9"
 Status = Message.Status
@@ -72,10 +73,10 @@ class Lives:
     def prepare(self) -> None:
         business = scene.open_business()
         business.sender.purposes.add(business.purpose)
-        Sender.objects.update(segments_per_second=100)
         scene.enrol(business, self.audience)
         scene.launch(business, text=EARLIER, at=YESTERDAY)
         carry_out(YESTERDAY)
+        Sender.objects.update(segments_per_second=PACE)
         self.campaign = scene.launch(business, at=MORNING)
         scene.enrol(business, self.unconfirmed, confirmed=False, confirmation_due_at=MORNING)
         while conversation.confirm_opt_ins(at=MORNING):
@@ -131,7 +132,8 @@ class Lives:
         sweep()
         for life in range(self.began):
             carry_out(self.at(life))
-        carry_out(self.at(self._most) + timedelta(seconds=1))
+        for minute in range(1, 1 + LONGEST):
+            carry_out(self.at(self._most) + timedelta(minutes=minute))
         scene.tell_receipts_again(self.provider)
         while receipts.reconcile(at=MORNING):
             pass
