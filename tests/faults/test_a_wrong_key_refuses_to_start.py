@@ -52,7 +52,7 @@ def started(stack: Stack) -> Iterator[dict[str, subprocess.Popen[str]]]:
 def test_a_wrong_key_refuses_to_start(started: dict[str, subprocess.Popen[str]]) -> None:
     for name, process in started.items():
         try:
-            said = process.communicate(timeout=30)[1]
+            said = process.communicate(timeout=90)[1]
         except subprocess.TimeoutExpired:
             process.kill()
             said = process.communicate()[1]
