@@ -26,7 +26,7 @@ def at_the_fence(told: Mapping[str, Any], *, given_at: datetime | None = None) -
         f"Rules: {', '.join(told['rules']) or 'none'}." if "rules" in told else "",
         f"Edition of the rules: {told['rulebook']}." if told.get("rulebook") else "",
         f"Time zones: {', '.join(_with_time(told))}." if told.get("zones") else "",
-        "Handed over by the sender that stands in." if told.get("stand_in") else "",
+        f"Handed over from {told['stand_in']}, which stands in." if told.get("stand_in") else "",
         *told.get("reasons", ()),
         *(
             f"Emergency stop in force for {stop['place']} since "

@@ -49,7 +49,7 @@ class Grounds(NamedTuple):
     area: int | None = None
     of_day: int | None = None
     of_purpose: int | None = None
-    stand_in: int | None = None  # the sender, if it is not the campaign's own
+    stand_in: str | None = None  # whom people see it from, if not the campaign's own sender
 
 
 def of(message: Due, facts: Facts) -> Verdict:
@@ -157,7 +157,7 @@ def grounds_of(message: Due, facts: Facts) -> Grounds:
         person.area_id,
         facts.of_day[person.pk],
         facts.of_purpose[person.pk, campaign.purpose_id],
-        None if sender.pk == campaign.sender_id else sender.pk,
+        None if sender.pk == campaign.sender_id else sender.address,
     )
 
 

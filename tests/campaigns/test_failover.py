@@ -68,8 +68,9 @@ def test_the_record_says_who_stood_in(stand_in, refused):
     [attempt] = fenced(AT + 2 * SECOND)
     first, second = Attempt.objects.order_by("number")
     assert "stand_in" not in first.found
-    assert second.found["stand_in"] == stand_in.pk
-    assert "Handed over by the sender that stands in." in decisions.at_the_fence(second.found)
+    assert second.found["stand_in"] == stand_in.address
+    said = f"Handed over from {stand_in.address}, which stands in."
+    assert said in decisions.at_the_fence(second.found)
     assert calling._outgoing(attempt).sender == stand_in.address
 
 
