@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from campaigns import conversation, delivery, receipts
-from campaigns.gateways.twilio import Inbound
+from campaigns.gateways.told import Inbound
 from campaigns.models import Attempt, Message, Sender
 from campaigns.sandbox.provider import Account
 from config.encryption import blind_index

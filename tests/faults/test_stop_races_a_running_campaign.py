@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 
 from campaigns import conversation, delivery
-from campaigns.gateways.twilio import Inbound
+from campaigns.gateways.told import Inbound
 from campaigns.models import Attempt, Campaign, Message
 from campaigns.sandbox.provider import Account
 from config.encryption import blind_index
