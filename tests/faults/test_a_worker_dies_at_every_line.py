@@ -83,8 +83,8 @@ ELSEWHERE = {
         "verdicts.py:_verdict_on_confirmation: return _wait_for(window.next_opening, message)",
     ],
 }
-# Reached or not, as the machine's load has it: a worker that stood still past half its lease.
-WHERE_TIME_RUNS_OUT = {
+# Lines that a life comes to on a machine so busy that its worker stands still, and else not.
+MAYBE = {
     'calling.py:Calling._hand_over: raise Withheld("the worker stood still past half its lease")',
     "delivery.py:_fate_of_refusal: return Fate(Status.WAITING,"
     ' f"It was withheld: {refusal.code}.", due_at=at)',
@@ -112,7 +112,7 @@ def lives(
     transactional_db: None, tmp_path: Path, settings: Any, dose: Callable[[int, int], int]
 ) -> Iterator[Lives]:
     times = len(MANNERS) + dose(DEATHS, MOST_DEATHS)
-    with living(settings, tmp_path, lives=times, lease=4) as ready:
+    with living(settings, tmp_path, lives=times, lease=6) as ready:
         yield ready
 
 
@@ -121,8 +121,17 @@ def check_complete(points: Iterable[Failpoint]) -> None:
     reached = {point.line for point in points}
     missed = {place for code in functions() for place in missed_in(code, reached)}
     said = {place for places in ELSEWHERE.values() for place in places}
-    elsewhere = said | set(ON_THE_OTHER_DATABASE[connection.vendor])
-    assert missed - WHERE_TIME_RUNS_OUT == elsewhere
+    assert missed - MAYBE == said | set(ON_THE_OTHER_DATABASE[connection.vendor])
+
+
+def surely_reached(points: Iterable[Failpoint]) -> list[Failpoint]:
+    maybe = {
+        name(code, line)
+        for code in functions()
+        for line in lines_of(code)
+        if f"{called(code)}: {text(code, line)}" in MAYBE
+    }
+    return [point for point in points if point.line not in maybe]
 
 
 def missed_in(code: CodeType, reached: set[str]) -> Iterator[str]:
@@ -150,6 +159,7 @@ def test_a_worker_dies_at_every_line(
     at_random = random.Random()
     points = lives.failpoints()
     check_complete(points)
+    points = surely_reached(points)
     chosen = at_random.sample(points, min(dose(DEATHS, MOST_DEATHS), len(points)))
     survived = [one for one in chosen if not die_at(lives, one, at_random)]
     lives.carry_out()
