@@ -28,7 +28,7 @@ from tests.services import database_url, wait_until
 MORNING = AT - timedelta(hours=3)  # ten in New York and seven in San Francisco, where all is shut
 YESTERDAY = MORNING - timedelta(hours=20)
 EARLIER = "Harbor Coffee: tomorrow there will be new beans. Reply STOP to cancel."
-EASTERN = ("201", "202", "203", "212", "301", "302", "304", "401", "404", "412", "419", "502")
+EASTERN = ("201", "202", "203", "212", "301", "302", "304", "401", "404", "412", "419", "585")
 EASTERN += ("517", "603", "610", "614", "617", "704", "717", "802", "803", "804", "860", "919")
 WESTERN = ("206", "415", "503", "702", "916")
 NORTHERN = ("207", "216", "240", "313", "330")
@@ -64,7 +64,8 @@ class Lives:
 
     def __init__(self, provider: Provider, worker: Mortal, lives: int) -> None:
         self.provider, self._worker, self._most, self.began = provider, worker, lives, 0
-        self.awake = scene.fiction(*EASTERN)[: 5 * lives]
+        mixed = sorted(scene.fiction(*EASTERN), key=lambda number: number[-4:])
+        self.awake = mixed[: 5 * lives]  # neighbours live in different states
         self.leaving = self.awake[4::5]
         self.asleep = scene.fiction(*WESTERN)[:lives]
         self.audience = self.awake + self.asleep
