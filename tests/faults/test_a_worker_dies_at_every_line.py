@@ -156,7 +156,7 @@ def test_a_worker_dies_at_every_line(
     lives: Lives, dose: Callable[[int, int], int], figures: Callable[..., None]
 ) -> None:
     lives.prepare()
-    at_random = random.Random()
+    at_random = random.Random(random.random())
     points = lives.failpoints()
     check_complete(points)
     points = surely_reached(points)

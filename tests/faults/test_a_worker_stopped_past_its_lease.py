@@ -48,7 +48,7 @@ def test_a_worker_stopped_past_its_lease(
     lives.prepare()
     chosen = first_lines()
     if more := dose(0, MOST_STOPS - len(chosen)):
-        chosen += random.Random().sample(lives.failpoints(), more)
+        chosen += random.Random(random.random()).sample(lives.failpoints(), more)
     with connection.cursor() as cursor:
         cursor.execute(IMPATIENT[connection.vendor])
     found = [stand_still(lives, point) for point in chosen]

@@ -60,7 +60,7 @@ class Storm:
 
     def __init__(self, stack: Stack, server: PostgreSQL | None, leaving: ExitStack) -> None:
         self._stack, self._server, self._leaving = stack, server, leaving
-        self._at_random = random.Random()
+        self._at_random = random.Random(random.random())
         self.befalls = {
             "worker": self._kill_worker,
             "emptied": lambda: queue_server.empty(stack),

@@ -39,7 +39,7 @@ def test_postgresql_is_stopped_hard(
     dose: Callable[[int, int], int],
     figures: Callable[..., None],
 ) -> None:
-    stops, at_random = dose(1, 10), random.Random()
+    stops, at_random = dose(1, 10), random.Random(random.random())
     scene.enrol(business, AUDIENCE)
     scene.misbehave(beside, slow=0.3)
     campaign = scene.launch(business)

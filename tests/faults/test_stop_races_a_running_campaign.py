@@ -72,7 +72,7 @@ class Race:
         return AT
 
     def write(self) -> None:
-        at_random = random.Random()
+        at_random = random.Random(random.random())
         while len(self.stopped) < self._times and self._waiting.exists():
             time.sleep(at_random.uniform(0, 0.005))
             if number := self._next(at_random):
