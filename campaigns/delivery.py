@@ -96,8 +96,16 @@ def claim(*, at: datetime) -> tuple[int, list[Passed]]:
     Returns how many were taken, and an attempt for each that may leave now: it is committed when
     this returns, and only it may be handed over.
     """
+    _let_go_if_we_stand_still()
     messages = _answers(at) or _of_campaigns(at)
     return len(messages), fence.let_pass(messages, at=at)
+
+
+def _let_go_if_we_stand_still() -> None:
+    """A worker that is stopped in here holds what others wait for, so the database ends it."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '30s'")
 
 
 def _answers(at: datetime) -> list[Due]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit import roles
 from campaigns import delivery, dispatch
@@ -143,6 +143,20 @@ def test_rows_that_another_worker_holds_are_passed_over_and_not_waited_for(peopl
         [attempt] = after_commit.enter_context(meanwhile(fenced)).result(timeout=10)
     assert attempt.message_id == message_to(second).pk
     assert message_to(first).status == Status.WAITING
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_stands_still_in_a_claim_is_made_to_let_go(person, launched):
+    person()
+    launched()
+    with transaction.atomic(), connection.cursor() as cursor:
+        delivery.claim(at=AT)
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("30s",)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("0",)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,9 +10,9 @@ from django.apps import apps
 
 from audit import checkpoints, roles
 from audit.models import Detail, Entry, Operator
-from campaigns import conversation, erasure
+from campaigns import conversation, delivery, erasure
 from campaigns.gateways.told import Inbound
-from campaigns.models import Reply
+from campaigns.models import Message, Reply
 from config.encryption.fields import EncryptedText
 from consent import ledger, list_work, lists, opt_outs
 from consent.models import (
@@ -163,3 +163,15 @@ def test_a_new_opt_in_of_the_telephone_itself_begins_a_new_life(
     conversation.receive(inbound, at=at + timedelta(days=1))
     assert not Consent.objects.permitting(at + timedelta(days=1)).exists()
     assert Subscriber.objects.count() == 1
+
+
+def test_an_answer_that_waits_is_put_down_with_the_person(
+    person: Callable[..., Subscriber], sender: Any, officer: Operator, at: datetime
+) -> None:
+    somebody = person(NUMBER)
+    reply = conversation.receive(Inbound("SM1", NUMBER, sender.address, "HELP"), at=at)
+    assert reply is not None
+    erasure.erase(person=somebody, by=officer, at=at)
+    answer = Message.objects.get(reply=reply)
+    assert (answer.status, answer.reason) == (Message.Status.BLOCKED, erasure.ERASED)
+    assert delivery.claim(at=at) == (0, [])

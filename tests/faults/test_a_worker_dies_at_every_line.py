@@ -92,6 +92,9 @@ MAYBE = {
 ON_THE_OTHER_DATABASE = {
     "sqlite": [
         "delivery.py:_tell_attempts: cursor.execute(TELL_ATTEMPTS, [json.dumps(rows)])",
+        "delivery.py:_let_go_if_we_stand_still: with connection.cursor() as cursor:",
+        "delivery.py:_let_go_if_we_stand_still: cursor.execute("
+        "\"SET LOCAL idle_in_transaction_session_timeout = '30s'\")",
         "facts.py:hold_campaigns: with connection.cursor() as cursor:",
         "facts.py:hold_campaigns: cursor.execute(HOLD, [keys])",
         "fence.py:_insert: with connection.cursor() as cursor:",
