@@ -23,6 +23,7 @@ from consent import numbers, places
 from consent.models import Area, Consent, Purpose, Subscriber
 from consent.replies import Intent
 
+SAME_GATEWAY = _("It is at the same gateway; when that fails, both do. Choose one at another.")
 NO_ACCOUNT = _("Volens has no credentials for this gateway; .env.example names what to set.")
 
 
@@ -84,10 +85,12 @@ class Sender(models.Model):
         return self.address
 
     def clean(self) -> None:
-        """Raises ValidationError where this business has no account with its gateway."""
+        """Raises ValidationError where we have no account with its gateway, or no second one."""
         gateway = GATEWAYS.get(self.gateway)
         if gateway is not None and not gateway.has_account():
             raise ValidationError({"gateway": NO_ACCOUNT})
+        if self.stands_in_for is not None and self.stands_in_for.gateway == self.gateway:
+            raise ValidationError({"stands_in_for": SAME_GATEWAY})
 
     def may_reach(self, country: str) -> bool:
         return self.verified_at is not None and country in self.countries.split()

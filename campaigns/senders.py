@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from audit import trail
 from audit.trail import Actor
@@ -13,8 +11,6 @@ from campaigns.models import Sender
 from consent import numbers
 from consent.models import Purpose
 from consent.numbers import NumberRefused, Reason
-
-SAME_GATEWAY = _("It is at the same gateway; when that fails, both do. Choose one at another.")
 
 
 @transaction.atomic
@@ -33,19 +29,15 @@ def register(
 
     The confirmations of opt-ins to its `purposes` leave from it. It `stands_in_for` a sender of
     another gateway where that one's certainly did not take a message of a campaign.
-
-    A number is kept in E.164, as providers name it; short codes and names are kept as they are.
     """
     sender = Sender(
-        address=_address(address),
+        address=address_of(address),
         gateway=gateway,
         countries=countries.upper(),
         segments_per_second=segments_per_second,
         stands_in_for=stands_in_for,
     )
     sender.full_clean()
-    if stands_in_for is not None and stands_in_for.gateway == gateway:
-        raise ValidationError({"stands_in_for": SAME_GATEWAY})
     sender.save()
     sender.purposes.set(purposes)
     _tell("sender.registered", sender, by, at)
@@ -72,7 +64,8 @@ def retire(*, sender: Sender, by: Actor, at: datetime) -> None:
     _tell("sender.retired", sender, by, at)
 
 
-def _address(written: str) -> str:
+def address_of(written: str) -> str:
+    """A number in E.164, however it was written; short codes and names as they are."""
     try:
         return numbers.parse(written).e164
     except NumberRefused as refusal:

@@ -442,6 +442,7 @@ NO_VERB = {
     "ledger.confirmations": "asks, and changes nothing",
     "ledger.hold": "locks, and changes nothing",
     "ledger.root_of": "arithmetic",
+    "senders.address_of": "arithmetic",
     "lists.step": "the last line of a verb, which tells of it",
     "lists.tell": "the last line of a verb",
     "purposes.is_past": "asks, and changes nothing",

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,8 +15,16 @@ from campaigns import senders
 from campaigns.models import Sender
 
 
+class SenderForm(forms.ModelForm):
+    """A number is the same however it was written, so it is compared as it is kept."""
+
+    def clean_address(self) -> str:
+        return senders.address_of(self.cleaned_data["address"])
+
+
 @admin.register(Sender)
 class SenderAdmin(ReadOnly):
+    form = SenderForm
     list_display = [
         "address",
         "gateway",
