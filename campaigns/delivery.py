@@ -98,7 +98,7 @@ def claim(*, at: datetime) -> tuple[int, list[Passed]]:
     """
     _let_go_if_we_stand_still()
     messages = _answers(at) or _of_campaigns(at)
-    return len(messages), fence.let_pass(messages, at=at)
+    return len(messages), fence.let_pass(messages, at=at) if messages else []
 
 
 def _let_go_if_we_stand_still() -> None:

@@ -19,6 +19,7 @@ from tests.campaigns.conftest import (
     message_to,
     new_york,
     on_postgresql,
+    queries,
     stand,
     write,
 )
@@ -83,6 +84,10 @@ def test_nothing_is_taken_that_does_not_wait(person, launched, status):
     lease = {"claim": "0" * 32, "lease_until": AT, "fenced_at": AT}
     Message.objects.update(status=status, **lease)
     assert not is_due()
+
+
+def test_nobody_asks_about_hours_and_people_where_nothing_is_due(db):
+    assert queries(lambda: delivery.claim(at=AT)) <= 5
 
 
 @pytest.mark.parametrize("verb", [dispatch.pause, dispatch.cancel])

@@ -60,7 +60,10 @@ ELSEWHERE = {
         'calling.py:Calling._hand_over: raise Withheld("the campaign was halted")',
         "verdicts.py:_verdict_on_campaign: return Verdict(Status.CANCELLED, NOT_NOW)",
     ],
-    "where nothing of a batch may leave": ["delivery.py:settle: return"],
+    "where nothing of a batch may leave": [
+        "delivery.py:settle: return",
+        "fence.py:_record: return []",
+    ],
     "of a sender that may not send": [
         "verdicts.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",
         "verdicts.py:_verdict_on_campaign: return Verdict(Status.BLOCKED, SENDER)",
