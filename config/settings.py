@@ -158,6 +158,7 @@ else:
         mode = options.setdefault("sslmode", "verify-full")
         if mode not in {"require", "verify-ca", "verify-full"}:
             refuse("DATABASE_URL", "turns TLS off; set sslmode=verify-full.")
+    DATABASE["ENGINE"] = "config.postgresql"
     DATABASE["CONN_MAX_AGE"] = int(number("DATABASE_CONN_MAX_AGE", 60))
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -274,6 +275,7 @@ INSTALLED_APPS = [
     "campaigns",
 ]
 MIDDLEWARE = [
+    "campaigns.webhooks.straight_to_its_view",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
