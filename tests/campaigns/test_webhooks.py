@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.http import QueryDict
+from django.test import Client
 from twilio.request_validator import RequestValidator
 
 from campaigns.gateways import twilio
@@ -34,8 +35,9 @@ def sign(settings):
 
 
 @pytest.fixture
-def call(client, clock):
+def call(clock):
     """Posts fields as the provider does, with whatever signature is claimed."""
+    client = Client(enforce_csrf_checks=True)
 
     def post(path, fields, signature=None):
         claimed = {} if signature is None else {"X-Twilio-Signature": signature}
@@ -91,6 +93,20 @@ def test_the_same_call_twice_is_harmless(sender, call, sign):
         assert call(INBOUND, WRITTEN, sign(INBOUND, WRITTEN)).status_code == 200
         assert call(RECEIPT, TOLD, sign(RECEIPT, TOLD)).status_code == 204
     assert (Reply.objects.count(), Receipt.objects.count()) == (1, 1)
+
+
+def test_a_receipt_takes_one_statement_and_nothing_that_is_for_browsers(
+    django_assert_num_queries, call, sign
+):
+    with django_assert_num_queries(1):
+        answer = call(RECEIPT, TOLD, sign(RECEIPT, TOLD))
+    assert not answer.cookies
+    assert "Content-Security-Policy" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/webhooks/", "/webhooks/nobody/receipt", "/webhooks/twilio/"])
+def test_an_address_that_we_do_not_have_is_not_found(call, path):
+    assert call(path, TOLD, "x").status_code == 404
 
 
 # --- refused before anything is read -----------------------------------------------------------
