@@ -2,11 +2,12 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count
 
 from campaigns.gateways.directory import GATEWAYS
 from campaigns.gateways.told import Delivery
@@ -54,60 +55,105 @@ def keep(
         cursor.execute(KEEP, told)
 
 
-@transaction.atomic
+class Heard(NamedTuple):
+    """A receipt out of the inbox, as its gateway means it."""
+
+    pk: int
+    attempt: uuid.UUID
+    provider_id: str
+    meaning: Delivery | None
+    filtered: bool
+
+
+class Ours(NamedTuple):
+    """What a receipt is about: the message of an attempt, and what we know of that."""
+
+    message: int
+    outcome: str
+
+
 def reconcile(*, at: datetime) -> int:
-    """Read a batch of the inbox; returns how many receipts were read.
+    """Read the inbox to its end, batch by batch; returns how many receipts were read.
 
     A receipt that overtook our own commit stays in the inbox until its attempt is settled.
     """
-    pending = Attempt.objects.filter(pk=OuterRef("attempt"), outcome=Attempt.Outcome.PENDING)
-    inbox = Receipt.objects.unread().filter(~Exists(pending)).order_by("id")
-    receipts = list(inbox.select_for_update(skip_locked=True)[:BATCH])
-    attempts = Attempt.objects.in_bulk({receipt.attempt for receipt in receipts})
-    _move_messages(receipts, attempts)
-    _believe(receipts, attempts)
-    _tally_filtered(receipts, attempts, at)
-    Receipt.objects.filter(pk__in=[receipt.pk for receipt in receipts]).update(read_at=at)
-    return len(receipts)
+    read, last = 0, 0
+    while (first := _first_unread(after=last)) is not None:
+        last = first + BATCH - 1
+        read += _read_batch(first, last, at)
+    return read
 
 
-def _move_messages(receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:
-    by_meaning: dict[Delivery, list[int]] = defaultdict(list)
-    for receipt in receipts:
-        meaning = GATEWAYS[receipt.gateway].RECEIPTS.get(receipt.status)
-        if meaning and receipt.attempt in attempts:
-            by_meaning[meaning].append(attempts[receipt.attempt].message_id)
-    for meaning, (status, movable) in MOVES.items():
-        Message.objects.filter(pk__in=by_meaning[meaning], status__in=movable).update(
-            status=status, reason=""
+def _first_unread(*, after: int) -> int | None:
+    unread = Receipt.objects.unread().filter(pk__gt=after)
+    return unread.order_by("pk").values_list("pk", flat=True).first()
+
+
+@transaction.atomic
+def _read_batch(first: int, last: int, at: datetime) -> int:
+    """Read between two keys, so that a batch costs the same however long the inbox is."""
+    heard = _heard(first, last)
+    ours = _ours(heard)
+    settled = [one for one in heard if not _is_pending(ours.get(one.attempt))]
+    _move_messages(settled, ours)
+    _believe(settled, ours)
+    _tally_filtered(settled, ours, at)
+    Receipt.objects.filter(pk__among=[one.pk for one in settled]).update(read_at=at)
+    return len(settled)
+
+
+def _heard(first: int, last: int) -> list[Heard]:
+    inbox = Receipt.objects.unread().filter(pk__range=(first, last)).order_by("pk")
+    rows = inbox.select_for_update(skip_locked=True).values_list(
+        "pk", "attempt", "provider_id", "gateway", "status", "code"
+    )
+    return [
+        Heard(
+            *(pk, attempt, provider_id),
+            GATEWAYS[gateway].RECEIPTS.get(status),
+            code in GATEWAYS[gateway].FILTERED,
         )
-
-
-def _tally_filtered(
-    receipts: Iterable[Receipt], attempts: dict[uuid.UUID, Attempt], at: datetime
-) -> None:
-    """What a carrier filtered counts for its campaign as refused, though late."""
-    filtered = [
-        attempts[receipt.attempt].message_id
-        for receipt in receipts
-        if receipt.code in GATEWAYS[receipt.gateway].FILTERED and receipt.attempt in attempts
+        for pk, attempt, provider_id, gateway, status, code in rows
     ]
-    if filtered:
-        by_campaign = Message.objects.filter(pk__in=filtered, campaign__isnull=False)
-        counted = by_campaign.order_by().values_list("campaign_id").annotate(Count("pk"))
-        Tally.objects.bulk_create(
-            Tally(campaign_id=key, at=at, refused=count) for key, count in counted
-        )
 
 
-def _believe(receipts: Sequence[Receipt], attempts: dict[uuid.UUID, Attempt]) -> None:
+def _ours(heard: Iterable[Heard]) -> dict[uuid.UUID, Ours]:
+    known = Attempt.objects.filter(pk__among={one.attempt for one in heard})
+    rows = known.values_list("pk", "message_id", "outcome")
+    return {pk: Ours(message, outcome) for pk, message, outcome in rows}
+
+
+def _is_pending(ours: Ours | None) -> bool:
+    return ours is not None and ours.outcome == Attempt.Outcome.PENDING
+
+
+def _move_messages(heard: Iterable[Heard], ours: Mapping[uuid.UUID, Ours]) -> None:
+    by_meaning: dict[Delivery, list[int]] = defaultdict(list)
+    for one in heard:
+        if one.meaning and one.attempt in ours:
+            by_meaning[one.meaning].append(ours[one.attempt].message)
+    for meaning, (status, movable) in MOVES.items():
+        if messages := by_meaning[meaning]:
+            told = Message.objects.filter(pk__among=messages, status__in=movable)
+            told.update(status=status, reason="")
+
+
+def _believe(heard: Iterable[Heard], ours: Mapping[uuid.UUID, Ours]) -> None:
     """A receipt for an attempt whose outcome was unknown proves that the provider took it."""
-    proved = {r.attempt: r.provider_id for r in receipts if _was_unknown(attempts.get(r.attempt))}
+    unknown = {pk for pk, one in ours.items() if one.outcome == Attempt.Outcome.UNKNOWN}
+    proved = {one.attempt: one.provider_id for one in heard if one.attempt in unknown}
     for attempt, provider_id in proved.items():
         Attempt.objects.filter(pk=attempt).update(
             outcome=Attempt.Outcome.ACCEPTED, provider_id=provider_id
         )
 
 
-def _was_unknown(attempt: Attempt | None) -> bool:
-    return attempt is not None and attempt.outcome == Attempt.Outcome.UNKNOWN
+def _tally_filtered(heard: Iterable[Heard], ours: Mapping[uuid.UUID, Ours], at: datetime) -> None:
+    """What a carrier filtered counts for its campaign as refused, though late."""
+    filtered = [ours[one.attempt].message for one in heard if one.filtered and one.attempt in ours]
+    if filtered:
+        by_campaign = Message.objects.filter(pk__in=filtered, campaign__isnull=False)
+        counted = by_campaign.order_by().values_list("campaign_id").annotate(Count("pk"))
+        Tally.objects.bulk_create(
+            Tally(campaign_id=key, at=at, refused=count) for key, count in counted
+        )

@@ -27,8 +27,7 @@ def confirm_opt_ins() -> None:
 
 @shared_task
 def reconcile() -> None:
-    while receipts.reconcile(at=clock.now()):
-        pass
+    receipts.reconcile(at=clock.now())
 
 
 @shared_task

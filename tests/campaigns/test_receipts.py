@@ -107,6 +107,21 @@ def test_a_full_batch_of_receipts_that_wait_does_not_stop_those_behind(
     assert Message.objects.get(pk=settled.message_id).status == Status.DELIVERED
 
 
+def test_the_inbox_is_read_to_its_end_over_all_gaps(people, launched, monkeypatch):
+    monkeypatch.setattr(receipts, "BATCH", 2)
+    people(new_york(7))
+    launched()
+    attempts = fenced()
+    for attempt in attempts:
+        _settle(attempt, attempt.pk.hex)
+        _keep(attempt.pk.hex, "delivered", attempt.pk.hex)
+    for gap in (attempts[1], attempts[2], attempts[3], attempts[5]):
+        Receipt.objects.filter(attempt=gap.pk).update(read_at=AT)
+    assert receipts.reconcile(at=AT) == 3
+    assert not Receipt.objects.unread().exists()
+    assert Message.objects.filter(status=Status.DELIVERED).count() == 3
+
+
 def test_a_receipt_told_twice_is_kept_once(attempt):
     _settle(attempt)
     for _time in range(2):
