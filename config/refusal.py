@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-STATUS = 3  # with it gunicorn ends, too, instead of starting the next worker for ever
+STATUS = 3  # of a process that will not start however often it is tried
 
 
 class CannotStart(SystemExit):

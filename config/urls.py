@@ -7,10 +7,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
+    path("webhooks/", include("campaigns.urls")),  # first, since most calls are of providers
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     path("", include("audit.urls")),
     path("", include("consent.urls")),
-    path("webhooks/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
 ]
 

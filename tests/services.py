@@ -409,8 +409,8 @@ class Stack:
         """Start everything and wait until all of it is up. Raises NotUp."""
         self._start_sandbox()
         web = self._start(
-            "web", "gunicorn", "config.wsgi", "--bind", self._bind, "--threads", "8",
-            "--no-control-socket",
+            "web", "granian", "--interface", "wsgi", "--port", self._bind.partition(":")[2],
+            "--blocking-threads", "8", "config.wsgi:application",
         )  # fmt: skip
         beat = self._start("beat", "celery", "-A", "config", "beat", "--loglevel", "WARNING")
         self._others += [web, beat]

@@ -53,7 +53,14 @@ WARM = 400  # messages before those that count
 WANTED = {0.0: 20, 0.1: 50}  # times the rate of Celery, by the seconds the provider takes
 WANTED_WITH_RECEIPTS = 10
 PUBLIC_URL = "https://volens.example"
-WEB = ("--workers", "2", "--threads", "4", "--no-control-socket")  # the same for both sides
+WEB = (
+    "--interface",
+    "wsgi",
+    "--workers",
+    "2",
+    "--blocking-threads",
+    "4",
+)  # the same for both sides
 PATIENCE = 600.0  # seconds
 
 
@@ -340,7 +347,15 @@ def test_dispatch_with_a_receipt_for_each_message(
 def web(application: str, directory: Path, env: dict[str, str]) -> Iterator[Receipts]:
     """The web server of the product, or of the peers, and how the stub reaches it."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", *WEB]
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        *WEB,
+        "--port",
+        str(port),
+        f"{application}:application",
+    ]
     server = Server(command, log=directory / f"{application}.log", env=env)
     try:
         server.wait(lambda: services._listens(f"127.0.0.1:{port}"))
@@ -365,8 +380,7 @@ def _work_or_read(place: int) -> None:
         work(place)
         return
     while Message.objects.exclude(status="delivered").exists():
-        while receipts.reconcile(at=AT):
-            pass
+        receipts.reconcile(at=AT)
         time.sleep(ours.TURN_EVERY)
 
 

@@ -158,11 +158,9 @@ def test_beat_ends_with_the_sentence_under_a_wrong_key() -> None:
 def test_the_web_server_ends_under_wrong_settings_and_does_not_try_for_ever(
     changes, tmp_path: Path
 ) -> None:
-    port = f"127.0.0.1:{services.free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", port]
-    server = services.Server(
-        [*command, "--no-control-socket"], log=tmp_path / "log", env=_env(**changes)
-    )
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi:application"]
+    port = str(services.free_port())
+    server = services.Server([*command, "--port", port], log=tmp_path / "log", env=_env(**changes))
     try:
         with pytest.raises(services.NotUp, match=r" ended:"):
             server.wait(lambda: False, seconds=10)

@@ -15,7 +15,7 @@ SENTENCE = (
     "restore that key, as the last of the list if it is an old one."
 )
 STARTS = {
-    "web": ["-m", "gunicorn", "config.wsgi", "--bind", "127.0.0.1:{port}", "--no-control-socket"],
+    "web": ["-m", "granian", "--interface", "wsgi", "--port", "{port}", "config.wsgi:application"],
     "worker": ["-m", "celery", "-A", "config", "worker", "--concurrency", "1"],
     "beat": ["-m", "celery", "-A", "config", "beat"],
     "command": ["manage.py", "seal_trail"],
