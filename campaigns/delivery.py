@@ -123,7 +123,8 @@ def _answers(at: datetime) -> list[Due]:
 
 def _of_campaigns(at: datetime) -> list[Due]:
     """A fair share of each campaign that has something due, within the pace of its sender."""
-    with_due = Campaign.objects.with_due_messages(at).values_list("pk", flat=True)
+    due = Message.objects.due(at).order_by("due_at")
+    with_due = Campaign.objects.claimable().with_some_of(due).values_list("pk", flat=True)
     campaigns = facts.hold_campaigns(with_due)
     senders = _paced(one.sender_id for one in campaigns)
     taken: list[Due] = []

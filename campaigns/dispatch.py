@@ -17,7 +17,14 @@ from audit.models import Operator
 from audit.trail import Actor
 from campaigns import enrolment, preflight, text
 from campaigns.audience import EVERYONE, Audience
-from campaigns.models import Approval, Campaign, Message, Override, Sender
+from campaigns.models import (
+    Approval,
+    Campaign,
+    CampaignQuerySet,
+    Message,
+    Override,
+    Sender,
+)
 from campaigns.watch import too_many_opt_outs, too_many_refusals
 from consent.models import Purpose
 
@@ -284,7 +291,7 @@ def keep_time(*, at: datetime) -> None:
     for campaign in Campaign.objects.sending():
         if why := too_many_opt_outs(campaign):
             _stop_by_itself(campaign, why, by="worker", at=at)
-    for campaign in Campaign.objects.exhausted():
+    for campaign in _exhausted():
         finish(campaign=campaign, by="worker", at=at)
 
 
@@ -314,8 +321,13 @@ def _hold(campaign: Campaign, at: datetime, *, reason: str) -> None:
 def finish(*, campaign: Campaign, by: Actor, at: datetime) -> None:
     """Close a campaign that has nothing left to send; does nothing otherwise."""
     _lock(campaign)
-    if Campaign.objects.exhausted().filter(pk=campaign.pk).exists():
+    if _exhausted().filter(pk=campaign.pk).exists():
         _step(campaign, Status.FINISHED, by=by, at=at, stamp="finished_at", **campaign.counts())
+
+
+def _exhausted() -> CampaignQuerySet:
+    """Being sent, with nothing left that could still go."""
+    return Campaign.objects.sending().with_none_of(Message.objects.undecided().order_by("status"))
 
 
 def _lock(campaign: Campaign) -> None:

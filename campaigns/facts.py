@@ -83,7 +83,7 @@ def hold_campaigns(wanted: Iterable[int]) -> list[Campaign]:
     if connection.vendor == "postgresql" and keys:
         with connection.cursor() as cursor:
             cursor.execute(HOLD, [keys])
-    held = Campaign.objects.filter(pk__in=keys, status__in=Message.CLAIMABLE).order_by("pk")
+    held = Campaign.objects.claimable().filter(pk__in=keys).order_by("pk")
     return list(held.select_related("purpose", "sender__stand_in")) if keys else []
 
 

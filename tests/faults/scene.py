@@ -259,7 +259,7 @@ def await_end(
     def wait(done: Callable[[], bool]) -> None:
         stack.wait_until(lambda: (meanwhile(), done())[1], seconds)
 
-    undecided = campaign.messages.filter(status__in=Message.UNDECIDED)
+    undecided = campaign.messages.undecided()
     wait(lambda: undecided.count() <= leaving)
     wait(lambda: _is_done(stack))
     awaited = Message.objects.filter(status=Status.ACCEPTED)

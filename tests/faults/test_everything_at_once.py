@@ -147,7 +147,7 @@ def check_end(
     def meanwhile() -> None:
         look_after(stack, business, campaign)
 
-    undecided = campaign.messages.filter(status__in=Message.UNDECIDED)
+    undecided = campaign.messages.undecided()
     stack.wait_until(lambda: (meanwhile(), not undecided.exists())[1], 1200)
     scene.tell_receipts_again(stack)
     scene.await_end(stack, campaign, meanwhile=meanwhile, seconds=300)

@@ -50,7 +50,7 @@ def test_postgresql_is_stopped_hard(
         hard.stop_hard(server, seconds=at_random.uniform(0, 2))
     assert campaign.messages.filter(status=Status.WAITING).exists(), "stopped too late to matter"
     scene.misbehave(beside)
-    undecided = campaign.messages.filter(status__in=Message.UNDECIDED)
+    undecided = campaign.messages.undecided()
     beside.wait_until(lambda: not undecided.exists(), 120)
     scene.tell_receipts_again(beside)
     scene.await_end(beside, campaign)

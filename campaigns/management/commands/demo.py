@@ -340,7 +340,7 @@ class Story:
             )
 
     def _sent(self, progress: Progress, task: Any, campaign: Campaign, held: int) -> bool:
-        undecided = campaign.messages.filter(status__in=Message.UNDECIDED).count() - held
+        undecided = campaign.messages.undecided().count() - held
         total = progress.tasks[task].total or 0
         progress.update(task, completed=total - max(undecided, 0))
         return undecided <= 0
@@ -359,7 +359,7 @@ class Story:
         self.console.print("\n[bold]Replies[/], written on the sandbox's phones:")
         self.console.print(table)
         answers = Message.objects.filter(campaign=None)
-        undecided = answers.filter(status__in=Message.UNDECIDED)
+        undecided = answers.undecided()
         wait_until(lambda: not undecided.exists(), "the answers to go out")
         self.console.print(f"   {answers.count()} answers and confirmations sent so far.")
 
