@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple
@@ -126,23 +126,44 @@ def _of_campaigns(at: datetime) -> list[Due]:
     due = Message.objects.due(at).order_by("due_at")
     with_due = Campaign.objects.claimable().with_some_of(due).values_list("pk", flat=True)
     campaigns = facts.hold_campaigns(with_due)
-    senders = _paced(one.sender_id for one in campaigns)
+    senders = _paced(one.pk for campaign in campaigns for one in _hands(campaign))
     taken: list[Due] = []
     for place, campaign in enumerate(campaigns):
         share = ceil((settings.CLAIM_SIZE - len(taken)) / (len(campaigns) - place))
-        taken += _share_of(campaign, share, senders.get(campaign.sender_id), at)
+        taken += _share_of(campaign, share, senders, at)
     return taken
 
 
-def _share_of(campaign: Campaign, share: int, paced: Sender | None, at: datetime) -> list[Due]:
+def _hands(campaign: Campaign) -> list[Sender]:
+    """Who may hand its messages over: its sender, and who stands in for that."""
+    return [one for one in (campaign.sender, campaign.sender.replacement) if one]
+
+
+def _share_of(
+    campaign: Campaign, share: int, paced: Mapping[int, Sender], at: datetime
+) -> list[Due]:
     segments = campaign.most_segments or 1
-    most = min(share, _room(paced, at) // segments) if paced else share
+    own, *others = (paced.get(one.pk) for one in _hands(campaign))
+    most = min(share, _room(own, at) // segments) if own else share
     due = _free(Message.objects.due(at).filter(campaign=campaign))
     rows = due.values_list("pk", "subscriber_id", "consent_id", "tries", "not_after")[:most]
     taken = [Due(*row, campaign, None) for row in rows]
-    if paced:
-        _spend(paced, len(taken) * segments, at)
+    for stand_in in filter(None, others):
+        taken = _within_its_pace(taken, stand_in, segments, at)
+    if own:
+        _spend(own, len(taken) * segments, at)
     return taken
+
+
+def _within_its_pace(
+    taken: Sequence[Due], stand_in: Sender, segments: int, at: datetime
+) -> list[Due]:
+    """Without those that would be the stand-in's turn and for which it has no room yet."""
+    turns = [one.pk for one in taken if one.tries % 2]
+    room = _room(stand_in, at) // segments
+    _spend(stand_in, len(turns[:room]) * segments, at)
+    put_off = set(turns[room:])
+    return [one for one in taken if one.pk not in put_off]
 
 
 def _paced(keys: Iterable[int | None]) -> dict[int, Sender]:

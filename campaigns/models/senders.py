@@ -87,7 +87,12 @@ class Sender(models.Model):
 
         What is tried again was certainly not sent, so nobody gets it from both.
         """
-        stand_in: Sender | None = getattr(self, "stand_in", None)
+        stand_in = self.replacement
         if number % 2 == 0 and stand_in is not None and stand_in.may_reach(country):
             return stand_in
         return self
+
+    @property
+    def replacement(self) -> "Sender | None":
+        """The sender that stands in for it, if there is one."""
+        return getattr(self, "stand_in", None)

@@ -1,5 +1,6 @@
 """What one gateway certainly did not take is tried by another one, and nothing else is."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.core.exceptions import ValidationError
 from campaigns import calling, decisions, delivery, senders
 from campaigns.gateways.outcome import MaybeSent, NotSent
 from campaigns.models import Attempt, Message, Sender
-from tests.campaigns.conftest import fenced, is_due
+from tests.campaigns.conftest import fenced, is_due, new_york
 from tests.conftest import AT
 from tests.services import free_port
 
@@ -85,6 +86,30 @@ def test_who_may_not_be_used_there_stands_in_for_nobody(sender, stand_in, refuse
     Sender.objects.filter(pk=stand_in.pk).update(**change)
     refused(NotSent("429"))
     assert refused(NotSent("429"), AT + 2 * SECOND).sender == sender
+
+
+def test_a_stand_in_takes_over_no_more_than_its_own_pace(people, launched, sender, stand_in):
+    Sender.objects.filter(pk=stand_in.pk).update(segments_per_second=1)
+    people(new_york(5))
+    launched()
+    delivery.settle(called=[calling.read(one, NotSent("429")) for one in fenced()], at=AT)
+    assert len(fenced(AT + 2 * SECOND)) == 2
+    assert not is_due(AT + 2 * SECOND)
+    assert [len(fenced(AT + after * SECOND)) for after in (3, 4, 5)] == [1, 1, 1]
+    assert Attempt.objects.filter(number=2).count() == 5
+
+
+def test_what_the_sender_itself_tries_does_not_wait_for_its_stand_in(
+    people, launched, sender, stand_in, settings
+):
+    Sender.objects.filter(pk=stand_in.pk).update(segments_per_second=1)
+    settings.CLAIM_SIZE = 4
+    people(new_york(8))
+    launched()
+    delivery.settle(called=[calling.read(one, NotSent("429")) for one in fenced()], at=AT)
+    settings.CLAIM_SIZE = 8
+    later = fenced(AT + 2 * SECOND)
+    assert Counter(one.sender for one in later) == {sender: 4, stand_in: 2}
 
 
 def test_a_sender_that_was_retired_is_replaced_by_nobody(sender, stand_in, refused):

@@ -64,6 +64,11 @@ ELSEWHERE = {
         "delivery.py:settle: return",
         "fence.py:_record: return []",
     ],
+    "of a sender that another one stands in for": [
+        "delivery.py:_share_of: taken = _within_its_pace(taken, stand_in, segments, at)",
+        "delivery.py:_within_its_pace",
+        "delivery.py:_within_its_pace.<locals>.<listcomp>",
+    ],
     "of a sender that may not send": [
         "verdicts.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",
         "verdicts.py:_verdict_on_campaign: return Verdict(Status.BLOCKED, SENDER)",
