@@ -16,8 +16,6 @@ from itertools import islice
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
 
-import openpyxl
-
 LONGEST_CELL = 1_000_000  # signs
 LONGEST_HEADING = 80  # signs
 LONGEST_ROW = 1_000  # lines of a file; a cell of several lines makes a row of several
@@ -272,6 +270,8 @@ def _name_columns(headings: Sequence[str]) -> bool:
 
 
 def _excel(file: IO[bytes]) -> Sheet:
+    import openpyxl  # noqa: PLC0415 - a tenth of the time in which any process starts
+
     with _in_words():
         parts = zipfile.ZipFile(file).infolist()
     if _would_explode(parts):

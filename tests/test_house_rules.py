@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -549,6 +551,14 @@ BANNED = {
     "service", "util", "common", "process", "handle_data", "info", "manager", "flag", "temp",
     "helper", "core", "selector", "misc",
 }  # fmt: skip
+
+
+def test_nothing_starts_with_libraries_that_few_pages_need() -> None:
+    """They would be a fifth of the time in which a worker, beat or any command starts."""
+    heavy = ["openpyxl", "reportlab", "PIL"]
+    asked = f"import django, sys; django.setup(); print([m for m in {heavy} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:

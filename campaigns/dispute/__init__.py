@@ -13,7 +13,6 @@ from django.db import transaction
 from audit import checkpoints, proofs, trail, verifier
 from audit.models import Operator
 from campaigns import timeline
-from campaigns.dispute.paper import printed
 from campaigns.dispute.proved import Proved, proved_of
 from campaigns.dispute.readme import readme_of
 from campaigns.dispute.record import FORMAT, Cover, record_of
@@ -63,6 +62,9 @@ def file_name(person: Subscriber) -> str:
 
 
 def _files(life: Life, cover: Cover, proved: Proved) -> dict[str, bytes]:
+    # The library that writes PDF is a tenth of the time in which any process starts.
+    from campaigns.dispute.paper import printed  # noqa: PLC0415
+
     record = record_of(life, cover, proved)
     files = {
         "dispute.pdf": printed(cover, proved, record),
