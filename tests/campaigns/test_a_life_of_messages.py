@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django import conf
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count
@@ -44,7 +45,6 @@ class Life(RuleBasedStateMachine):
     """People, two campaigns, workers that may vanish, and a provider with moods."""
 
     provider: Provider
-    product: Any
     compose: Compose
     author: Operator
     approver: Operator
@@ -90,7 +90,8 @@ class Life(RuleBasedStateMachine):
     def take_up(self, mood: str, goes_on: bool) -> None:
         """By a worker that goes on to settle, or that does later or never."""
         self.provider.ask("/sandbox/faults", {mood: 1.0} if mood in MANNERS else {})
-        self.product.TWILIO_BASE_URL = NOBODY if mood == "away" else self.provider.url
+        # Into the settings that the test has made: each change by its fixture would nest once more.
+        conf.settings.TWILIO_BASE_URL = NOBODY if mood == "away" else self.provider.url
         heard = self.provider.requests()
         on_record = set(Attempt.objects.values_list("pk", flat=True))
         if (batch := delivery.take_up(at=self.at)) is None:
@@ -230,7 +231,7 @@ def test_a_life_of_messages(
     operators: Callable[..., Operator],
     settings: Any,
 ) -> None:
-    Undone.provider, Undone.product, Undone.compose = provider, settings, staticmethod(compose)
+    Undone.provider, Undone.compose = provider, staticmethod(compose)
     Undone.author, Undone.approver = (
         operators(roles.CAMPAIGN_AUTHOR),
         operators(roles.CAMPAIGN_APPROVER),
