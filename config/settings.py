@@ -234,8 +234,10 @@ LINK_DOMAINS = text("LINK_DOMAINS", BUSINESS_HELP.split("/")[0]).split()  # host
 BUSINESS_DAILY_CAP = int(number("BUSINESS_DAILY_CAP", 5, least=1))  # to one person, in 24 h
 TWILIO_ACCOUNT_SID = text("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = text("TWILIO_AUTH_TOKEN")
-if PRODUCTION and not (TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN):
-    refuse("TWILIO_AUTH_TOKEN", "or TWILIO_ACCOUNT_SID is not set; no STOP could be believed.")
+if TWILIO_ACCOUNT_SID and not TWILIO_AUTH_TOKEN:
+    refuse("TWILIO_AUTH_TOKEN", "is not set, but TWILIO_ACCOUNT_SID is; no STOP could be believed.")
+if TWILIO_AUTH_TOKEN and not TWILIO_ACCOUNT_SID:
+    refuse("TWILIO_ACCOUNT_SID", "is not set, but TWILIO_AUTH_TOKEN is; set both or neither.")
 TWILIO_BASE_URL = guarded_url("TWILIO_BASE_URL", "https://api.twilio.com", safe=("https://",))
 TELNYX_API_KEY = text("TELNYX_API_KEY")
 TELNYX_PUBLIC_KEY = text("TELNYX_PUBLIC_KEY")
@@ -246,6 +248,8 @@ if TELNYX_PUBLIC_KEY and not TELNYX_API_KEY:
     refuse("TELNYX_API_KEY", "is not set, but TELNYX_PUBLIC_KEY is; set both of them or neither.")
 if TELNYX_PUBLIC_KEY and not is_public_key(TELNYX_PUBLIC_KEY):
     refuse("TELNYX_PUBLIC_KEY", "is no Ed25519 key in base64; copy it from Telnyx's portal.")
+if PRODUCTION and not (TWILIO_AUTH_TOKEN or TELNYX_API_KEY):
+    refuse("TWILIO_AUTH_TOKEN", "is not set, nor is TELNYX_API_KEY; set the account of a gateway.")
 GATEWAY_TIMEOUT = number("GATEWAY_TIMEOUT", 10, least=0.1)  # seconds, for one call in all
 GATEWAY_CONCURRENCY = int(number("GATEWAY_CONCURRENCY", 100, least=1))  # calls at once, per worker
 CLAIM_SIZE = int(number("CLAIM_SIZE", 200, least=1))  # messages a worker takes at a time

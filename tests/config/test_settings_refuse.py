@@ -71,6 +71,8 @@ REFUSALS = [
     ("REDIS_URL", "redis://redis.example:6379/0", "rediss://"),
     ("TWILIO_BASE_URL", "http://api.example", "https://"),
     ("TELNYX_BASE_URL", "http://api.example", "https://"),
+    ("TWILIO_ACCOUNT_SID", None, "set both or neither"),
+    ("TWILIO_AUTH_TOKEN", None, "no STOP could be believed"),
     ("TELNYX_API_KEY", None, "set both of them or neither"),
     ("TELNYX_PUBLIC_KEY", None, "no STOP could be believed"),
     ("TELNYX_PUBLIC_KEY", "none", "is no Ed25519 key"),
@@ -193,9 +195,19 @@ def test_the_example_file_starts_once_its_secrets_are_filled_in(start, monkeypat
     assert (found["PRODUCTION"], found["ALLOWED_HOSTS"]) == (True, ["volens.example"])
 
 
-def test_a_business_may_do_without_a_second_gateway(start) -> None:
-    found = start(**PRODUCTION, TELNYX_API_KEY=None, TELNYX_PUBLIC_KEY=None)
-    assert (found["TELNYX_API_KEY"], found["TELNYX_PUBLIC_KEY"]) == ("", "")
+TWILIO = dict.fromkeys(ACCOUNT)
+TELNYX = dict.fromkeys(["TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"])
+
+
+@pytest.mark.parametrize("left_out", [TWILIO, TELNYX])
+def test_a_business_may_do_without_a_second_gateway(start, left_out) -> None:
+    found = start(**{**PRODUCTION, **left_out})
+    assert {name: found[name] for name in left_out} == dict.fromkeys(left_out, "")
+
+
+def test_in_production_nothing_starts_without_the_account_of_a_gateway(start) -> None:
+    with pytest.raises(SystemExit, match="set the account of a gateway"):
+        start(**{**PRODUCTION, **TWILIO, **TELNYX})
 
 
 def test_sqlite_chooses_its_writer_at_begin_and_makes_its_folder(start, tmp_path) -> None:
