@@ -129,8 +129,13 @@ class Lives:
         return list(found.values())
 
     def carry_out(self) -> None:
-        """What a living worker does with what is left, once the leases are over."""
+        """What a living worker does with what is left, once the leases are over.
+
+        It knows no pace: on a busy machine hundreds are left, and a pace would leave some for the
+        hour in which those who sleep are woken.
+        """
         scene.misbehave(self.provider)
+        Sender.objects.update(segments_per_second=None)
         sweep()
         for life in range(self.began):
             carry_out(self.at(life))
