@@ -4,6 +4,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -96,7 +97,9 @@ class Life(RuleBasedStateMachine):
         on_record = set(Attempt.objects.values_list("pk", flat=True))
         if (batch := delivery.take_up(at=self.at)) is None:
             return
-        if mood != "away":
+        if mood == "away":
+            wait([batch._calling._answers])  # or the next address would be theirs, too
+        else:
             calls = Attempt.objects.exclude(pk__in=on_record).count()
             services.wait_until(
                 lambda: self.provider.requests() == heard + calls,

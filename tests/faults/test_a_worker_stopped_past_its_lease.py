@@ -22,7 +22,8 @@ from tests.faults.lives import (
 )
 from tests.faults.mortal import functions, lines_of, name
 
-# Where it matters most, and how much may leave afterwards of what was let pass before.
+# The functions at whose first line it matters most, and how much may leave afterwards of what was
+# let pass before; elsewhere all that had passed its last look may.
 ALWAYS = {
     "calling.py:Calling.__init__": 0,
     "calling.py:Calling._hand_over": 0,
@@ -47,11 +48,12 @@ def test_a_worker_stopped_past_its_lease(
 ) -> None:
     lives.prepare()
     chosen = first_lines()
+    most = {point: ALWAYS[point.line.rpartition("+")[0]] for point in chosen}
     if more := dose(0, MOST_STOPS - len(chosen)):
         chosen += random.Random(random.random()).sample(lives.failpoints(), more)
     with connection.cursor() as cursor:
         cursor.execute(IMPATIENT[connection.vendor])
-    found = [stand_still(lives, point) for point in chosen]
+    found = [stand_still(lives, point, most.get(point, CLAIM_SIZE)) for point in chosen]
     assert any(found), "none stood still where others could go on"
     connection.close()
     lives.carry_out()
@@ -73,7 +75,7 @@ def first_lines() -> list[Failpoint]:
     return [Failpoint(found[function], "takes all", times=1) for function in ALWAYS]
 
 
-def stand_still(lives: Lives, point: Failpoint) -> bool:
+def stand_still(lives: Lives, point: Failpoint, most: int) -> bool:
     """Stop there, let others find and carry out what is left, and go on; whether they could.
 
     They cannot while it stands still within a transaction that holds what they need.
@@ -87,8 +89,7 @@ def stand_still(lives: Lives, point: Failpoint) -> bool:
     except OperationalError:
         return False
     finally:
-        leave_over = go_on(lives)
-        assert leave_over <= ALWAYS.get(point.line.rpartition("+")[0], CLAIM_SIZE), point
+        assert go_on(lives) <= most, point
     return True
 
 
