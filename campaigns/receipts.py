@@ -109,9 +109,11 @@ def _heard(first: int, last: int) -> list[Heard]:
     )
     return [
         Heard(
-            *(pk, attempt, provider_id),
-            GATEWAYS[gateway].RECEIPTS.get(status),
-            code in GATEWAYS[gateway].FILTERED,
+            pk=pk,
+            attempt=attempt,
+            provider_id=provider_id,
+            meaning=GATEWAYS[gateway].RECEIPTS.get(status),
+            filtered=code in GATEWAYS[gateway].FILTERED,
         )
         for pk, attempt, provider_id, gateway, status, code in rows
     ]
