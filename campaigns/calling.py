@@ -71,7 +71,10 @@ class Calling:
             raise Withheld("the worker stood still past half its lease")
         if campaign is not None and campaign.pk in self._halted:
             raise Withheld("the campaign was halted")
-        return await GATEWAYS[attempt.sender.gateway].send(client, _outgoing(attempt))
+        gateway = GATEWAYS[attempt.sender.gateway]
+        if not gateway.has_account():
+            raise NotSent("there is no account with its gateway")
+        return await gateway.send(client, _outgoing(attempt))
 
 
 def read(attempt: Passed, answer: str | Exception) -> Called:

@@ -143,27 +143,27 @@ def _share_of(
     campaign: Campaign, share: int, paced: Mapping[int, Sender], at: datetime
 ) -> list[Due]:
     segments = campaign.most_segments or 1
-    own, *others = (paced.get(one.pk) for one in _hands(campaign))
-    most = min(share, _room(own, at) // segments) if own else share
+    own, stand_in = paced.get(campaign.sender_id), campaign.sender.replacement
+    most = min(share, _room(own, segments, at)) if own else share
     due = _free(Message.objects.due(at).filter(campaign=campaign))
     rows = due.values_list("pk", "subscriber_id", "consent_id", "tries", "not_after")[:most]
     taken = [Due(*row, campaign, None) for row in rows]
-    for stand_in in filter(None, others):
-        taken = _within_its_pace(taken, stand_in, segments, at)
     if own:
         _spend(own, len(taken) * segments, at)
-    return taken
+    return _in_turns(taken, paced.get(stand_in.pk, stand_in), segments, at) if stand_in else taken
 
 
-def _within_its_pace(
-    taken: Sequence[Due], stand_in: Sender, segments: int, at: datetime
-) -> list[Due]:
-    """Without those that would be the stand-in's turn and for which it has no room yet."""
+def _in_turns(taken: Sequence[Due], stand_in: Sender, segments: int, at: datetime) -> list[Due]:
+    """Every second try of a message is its stand-in's, as far as the pace of that has room.
+
+    What is tried again was certainly not sent, so nobody gets it from both.
+    """
     turns = [one.pk for one in taken if one.tries % 2]
-    room = _room(stand_in, at) // segments
-    _spend(stand_in, len(turns[:room]) * segments, at)
-    put_off = set(turns[room:])
-    return [one for one in taken if one.pk not in put_off]
+    if stand_in.segments_per_second:
+        turns = turns[: _room(stand_in, segments, at)]
+        _spend(stand_in, len(turns) * segments, at)
+    its = set(turns)
+    return [one._replace(stand_in=stand_in) if one.pk in its else one for one in taken]
 
 
 def _paced(keys: Iterable[int | None]) -> dict[int, Sender]:
@@ -173,9 +173,12 @@ def _paced(keys: Iterable[int | None]) -> dict[int, Sender]:
     return {sender.pk: sender for sender in paced.select_for_update(no_key=True)}
 
 
-def _room(sender: Sender, at: datetime) -> int:
+def _room(sender: Sender, segments: int, at: datetime) -> int:
+    """Messages of so many segments each that it may hand over now."""
     assert sender.segments_per_second is not None  # it has a pace
-    return pacing.room(rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at)
+    return pacing.room(
+        segments, rate=sender.segments_per_second, full_at=sender.bucket_full_at, at=at
+    )
 
 
 def _spend(sender: Sender, segments: int, at: datetime) -> None:

@@ -15,7 +15,7 @@ from django.db import connection
 
 from audit import trail
 from campaigns import emergency, hours, quiet_hours
-from campaigns.models import Campaign, Message, Stop
+from campaigns.models import Campaign, Message, Sender, Stop
 from config.encryption.ring import Token
 from consent.models import Area, Consent, Subscriber
 
@@ -37,6 +37,7 @@ class Due(NamedTuple):
     not_after: datetime
     campaign: Campaign | None
     answer: Message | None
+    stand_in: Sender | None = None  # whose turn it is, where it may be used
 
 
 class Person(NamedTuple):

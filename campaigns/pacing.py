@@ -10,10 +10,14 @@ from math import floor
 BURST = timedelta(seconds=2)
 
 
-def room(*, rate: int, full_at: datetime | None, at: datetime) -> int:
-    """Segments that may leave now; `rate` is in segments a second."""
+def room(segments: int, *, rate: int, full_at: datetime | None, at: datetime) -> int:
+    """How many messages of so many segments may leave now; `rate` is in segments a second.
+
+    One that is longer than a bucket leaves when that is full, or it never would.
+    """
     owed = max((full_at or at) - at, timedelta(0))
-    return max(floor(rate * (BURST - owed).total_seconds()), 0)
+    messages = floor(rate * (BURST - owed).total_seconds()) // segments
+    return max(messages, 0 if owed else 1)
 
 
 def spent(segments: int, *, rate: int, full_at: datetime | None, at: datetime) -> datetime:

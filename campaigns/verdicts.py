@@ -137,8 +137,10 @@ def _verdict_on_caps(
 def sender_of(message: Due, facts: Facts) -> Sender:
     """Who hands a message over; answers leave from the number that was written to."""
     if message.campaign is not None:
-        country = facts.country(facts.person(message))
-        return message.campaign.sender.on_try(message.tries + 1, country=country)
+        stand_in = message.stand_in
+        if stand_in and stand_in.may_reach(facts.country(facts.person(message))):
+            return stand_in
+        return message.campaign.sender
     sender = message.answer.from_sender if message.answer else None
     assert sender is not None  # the fence lets none pass without
     return sender

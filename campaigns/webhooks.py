@@ -17,10 +17,10 @@ View = Callable[[HttpRequest, str], HttpResponse]
 
 
 def straight_to_its_view(answer: Answer) -> Answer:
-    """Middleware before all others: those are for browsers, and providers have no use for any.
+    """Middleware before all that is for browsers and of no use to a provider.
 
-    They make as many calls as there are messages; a session, a token against forged forms and
-    headers on what a page may load would take a third of each. Their signature guards them.
+    Providers make as many calls as there are messages; a session, a token against forged forms and
+    headers on what a page may load took a sixth of each. Their signature guards them.
     """
 
     def answer_at_once(request: HttpRequest) -> HttpResponse:

@@ -82,16 +82,6 @@ class Sender(models.Model):
     def may_reach(self, country: str) -> bool:
         return self.verified_at is not None and country in self.countries.split()
 
-    def on_try(self, number: int, *, country: str) -> "Sender":
-        """Who hands over the attempt of that number: itself, or every second time its stand-in.
-
-        What is tried again was certainly not sent, so nobody gets it from both.
-        """
-        stand_in = self.replacement
-        if number % 2 == 0 and stand_in is not None and stand_in.may_reach(country):
-            return stand_in
-        return self
-
     @property
     def replacement(self) -> "Sender | None":
         """The sender that stands in for it, if there is one."""

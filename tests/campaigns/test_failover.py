@@ -88,28 +88,38 @@ def test_who_may_not_be_used_there_stands_in_for_nobody(sender, stand_in, refuse
     assert refused(NotSent("429"), AT + 2 * SECOND).sender == sender
 
 
-def test_a_stand_in_takes_over_no_more_than_its_own_pace(people, launched, sender, stand_in):
+def test_a_stand_in_takes_over_what_its_own_pace_has_room_for(people, launched, sender, stand_in):
     Sender.objects.filter(pk=stand_in.pk).update(segments_per_second=1)
     people(new_york(5))
     launched()
     delivery.settle(called=[calling.read(one, NotSent("429")) for one in fenced()], at=AT)
-    assert len(fenced(AT + 2 * SECOND)) == 2
-    assert not is_due(AT + 2 * SECOND)
-    assert [len(fenced(AT + after * SECOND)) for after in (3, 4, 5)] == [1, 1, 1]
-    assert Attempt.objects.filter(number=2).count() == 5
+    later = fenced(AT + 2 * SECOND)
+    assert Counter(one.sender for one in later) == {stand_in: 2, sender: 3}
+    stand_in.refresh_from_db()
+    assert stand_in.bucket_full_at == AT + 4 * SECOND
 
 
-def test_what_the_sender_itself_tries_does_not_wait_for_its_stand_in(
-    people, launched, sender, stand_in, settings
-):
-    Sender.objects.filter(pk=stand_in.pk).update(segments_per_second=1)
-    settings.CLAIM_SIZE = 4
-    people(new_york(8))
+def test_a_stand_in_that_paces_by_itself_takes_over_all(people, launched, stand_in):
+    Sender.objects.filter(pk=stand_in.pk).update(segments_per_second=None)
+    people(new_york(5))
     launched()
     delivery.settle(called=[calling.read(one, NotSent("429")) for one in fenced()], at=AT)
-    settings.CLAIM_SIZE = 8
-    later = fenced(AT + 2 * SECOND)
-    assert Counter(one.sender for one in later) == {sender: 4, stand_in: 2}
+    assert {one.sender for one in fenced(AT + 2 * SECOND)} == {stand_in}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_an_account_nothing_is_sent_and_the_other_gateway_tries(
+    provider, settings, person, launched, stand_in
+):
+    person()
+    launched()
+    settings.TWILIO_ACCOUNT_SID = settings.TWILIO_AUTH_TOKEN = ""
+    delivery.turn(at=AT)
+    assert provider.requests() == 0
+    assert "no account" in Message.objects.get().reason
+    delivery.turn(at=AT + 2 * SECOND)
+    [taken] = provider.accepted()
+    assert taken["from"] == stand_in.address
 
 
 def test_a_sender_that_was_retired_is_replaced_by_nobody(sender, stand_in, refused):

@@ -20,7 +20,17 @@ SECOND = timedelta(seconds=1)
 
 @pytest.mark.parametrize(("owed", "room"), [(0, 20), (1, 10), (1.95, 0), (2, 0), (99, 0), (-5, 20)])
 def test_a_bucket_holds_two_seconds_and_fills_by_its_rate(owed, room):
-    assert pacing.room(rate=10, full_at=AT + owed * SECOND, at=AT) == room
+    assert pacing.room(1, rate=10, full_at=AT + owed * SECOND, at=AT) == room
+
+
+@pytest.mark.parametrize(("owed", "messages"), [(0, 6), (1, 3), (1.5, 1), (1.9, 0)])
+def test_a_message_of_three_segments_takes_the_room_of_three(owed, messages):
+    assert pacing.room(3, rate=10, full_at=AT + owed * SECOND, at=AT) == messages
+
+
+@pytest.mark.parametrize(("owed", "messages"), [(0, 1), (0.1, 0), (2, 0)])
+def test_a_message_longer_than_a_bucket_leaves_when_that_is_full(owed, messages):
+    assert pacing.room(5, rate=1, full_at=AT + owed * SECOND, at=AT) == messages
 
 
 @given(
@@ -32,7 +42,7 @@ def test_over_any_time_no_more_leaves_than_the_rate_and_one_bucket(rate, waits, 
     at, full_at, left = AT, None, 0
     for wait in waits:
         at += wait * SECOND
-        taken = min(wanted, pacing.room(rate=rate, full_at=full_at, at=at))
+        taken = min(wanted, pacing.room(1, rate=rate, full_at=full_at, at=at))
         full_at = pacing.spent(taken, rate=rate, full_at=full_at, at=at)
         left += taken
     assert left <= rate * (sum(waits) + pacing.BURST.total_seconds()) + 1
@@ -41,7 +51,7 @@ def test_over_any_time_no_more_leaves_than_the_rate_and_one_bucket(rate, waits, 
 @given(rate=st.integers(1, 5_000), segments=st.integers(1, 9_999))
 def test_what_was_spent_is_back_when_the_bucket_is_full(rate, segments):
     full_at = pacing.spent(segments, rate=rate, full_at=None, at=AT)
-    assert pacing.room(rate=rate, full_at=full_at, at=full_at) == 2 * rate
+    assert pacing.room(1, rate=rate, full_at=full_at, at=full_at) == 2 * rate
 
 
 # --- a claim -----------------------------------------------------------------------------------

@@ -37,7 +37,6 @@ ELSEWHERE = {
         "twilio.py:signature.<locals>.<genexpr>",
         "twilio.py:read_inbound",
         "twilio.py:read_receipt",
-        "twilio.py:has_account",
     ],
     "where a provider refuses for good, or knows of an opt-out": [
         "twilio.py:read_answer: raise refused(str(code), meaning)",
@@ -55,6 +54,7 @@ ELSEWHERE = {
         " from None",
         "calling.py:read: return Called(attempt, Outcome.UNKNOWN, code=type(answer).__name__)",
         "wire.py:_expected: raise result",
+        'calling.py:Calling._hand_over: raise NotSent("there is no account with its gateway")',
     ],
     "when a campaign was halted after it was taken up": [
         'calling.py:Calling._hand_over: raise Withheld("the campaign was halted")',
@@ -65,9 +65,9 @@ ELSEWHERE = {
         "fence.py:_record: return []",
     ],
     "of a sender that another one stands in for": [
-        "delivery.py:_share_of: taken = _within_its_pace(taken, stand_in, segments, at)",
-        "delivery.py:_within_its_pace",
-        "delivery.py:_within_its_pace.<locals>.<listcomp>",
+        "delivery.py:_in_turns",
+        "delivery.py:_in_turns.<locals>.<listcomp>",
+        "verdicts.py:sender_of: return stand_in",
     ],
     "of a sender that may not send": [
         "verdicts.py:_verdict_on_answer: return Verdict(Status.BLOCKED, SENDER)",

@@ -48,12 +48,12 @@ def test_a_worker_stopped_past_its_lease(
 ) -> None:
     lives.prepare()
     chosen = first_lines()
-    most = {point: ALWAYS[point.line.rpartition("+")[0]] for point in chosen}
+    most = {point.line: ALWAYS[point.line.rpartition("+")[0]] for point in chosen}
     if more := dose(0, MOST_STOPS - len(chosen)):
         chosen += random.Random(random.random()).sample(lives.failpoints(), more)
     with connection.cursor() as cursor:
         cursor.execute(IMPATIENT[connection.vendor])
-    found = [stand_still(lives, point, most.get(point, CLAIM_SIZE)) for point in chosen]
+    found = [stand_still(lives, point, most.get(point.line, CLAIM_SIZE)) for point in chosen]
     assert any(found), "none stood still where others could go on"
     connection.close()
     lives.carry_out()
