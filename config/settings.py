@@ -279,8 +279,8 @@ INSTALLED_APPS = [
     "campaigns",
 ]
 MIDDLEWARE = [
-    "campaigns.webhooks.straight_to_its_view",
     "django.middleware.security.SecurityMiddleware",
+    "campaigns.webhooks.straight_to_its_view",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,1 +1,1 @@
-"""PostgreSQL as Django knows it, but that a kept connection is looked at and not asked."""
+"""PostgreSQL as Django knows it, but that a kept connection is not asked at every request."""

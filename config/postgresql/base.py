@@ -1,21 +1,36 @@
 """The database wrapper; Django looks for it in a module of this name."""
 
 import select
+import time
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
+
+FRESH = 5.0  # seconds for which a server that answered is believed to be there
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Tells whether a kept connection lives without a question to the server.
+    """Asks a kept connection whether it lives every few seconds, not at every request.
 
     Django asks `SELECT 1` before the first query of each request, which costs as much as keeping a
-    receipt. A server that has ended a connection has closed its side, and the system knows at once.
+    receipt. A server that ends a connection closes its side, and the system knows at once; one that
+    vanished without a word is found when it is asked.
     """
 
+    _fresh_until = 0.0
+
     def is_usable(self) -> bool:
-        """Whether the idle line is silent; if anything was heard on it, the server is asked."""
-        if self.connection is None or self.connection.closed:
+        """Whether the server has answered lately and the idle line is silent since; or answers."""
+        if time.monotonic() < self._fresh_until and self._is_silent():
+            return True
+        usable = bool(super().is_usable())
+        self._fresh_until = time.monotonic() + FRESH if usable else 0.0
+        return usable
+
+    def _is_silent(self) -> bool:
+        kept = self.connection
+        if kept is None or kept.closed or kept.info.transaction_status != TransactionStatus.IDLE:
             return False
         line = select.poll()
-        line.register(self.connection, select.POLLIN)
-        return not line.poll(0) or super().is_usable()
+        line.register(kept, select.POLLIN)
+        return not line.poll(0)

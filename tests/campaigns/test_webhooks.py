@@ -104,6 +104,12 @@ def test_a_receipt_takes_one_statement_and_nothing_that_is_for_browsers(
     assert "Content-Security-Policy" not in answer.headers
 
 
+def test_a_call_that_did_not_come_by_tls_is_not_read_where_tls_is_wanted(call, sign, settings):
+    settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = True, ["testserver"]
+    assert call(RECEIPT, TOLD, sign(RECEIPT, TOLD)).status_code == 301
+    assert not Receipt.objects.exists()
+
+
 @pytest.mark.parametrize("path", ["/webhooks/", "/webhooks/nobody/receipt", "/webhooks/twilio/"])
 def test_an_address_that_we_do_not_have_is_not_found(call, path):
     assert call(path, TOLD, "x").status_code == 404
