@@ -27,18 +27,18 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(status__in=Campaign.CLAIMABLE)
 
     def with_some_of(self, messages: models.QuerySet[Any]) -> Self:
-        return self._finding(messages).filter(one__isnull=False)
+        return self.alias(some=_one_of(messages)).filter(some__isnull=False)
 
     def with_none_of(self, messages: models.QuerySet[Any]) -> Self:
-        return self._finding(messages).filter(one__isnull=True)
+        return self.alias(none=_one_of(messages)).filter(none__isnull=True)
 
-    def _finding(self, messages: models.QuerySet[Any]) -> Self:
-        """With `one` of these messages of each, or none: an index is asked once a campaign.
 
-        Asked whether one exists, PostgreSQL may rather read a million of them.
-        """
-        theirs = messages.filter(campaign=OuterRef("pk"))
-        return self.annotate(one=models.Subquery(theirs.values("pk")[:1]))
+def _one_of(messages: models.QuerySet[Any]) -> models.Subquery:
+    """One of these messages of each campaign, or nothing: an index is asked once a campaign.
+
+    Asked whether one exists, PostgreSQL may rather read a million of them.
+    """
+    return models.Subquery(messages.filter(campaign=OuterRef("pk")).values("pk")[:1])
 
 
 class Campaign(models.Model):
