@@ -1,6 +1,5 @@
 """A worker killed at any line between take-up and settlement loses nobody and doubles nobody."""
 
-import linecache
 import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,7 +10,18 @@ import pytest
 from django.db import connection
 
 from campaigns.models import Attempt
-from tests.faults.lives import CLAIM_SIZE, MANNERS, Failpoint, Lives, check, living
+from tests.faults.lives import (
+    CLAIM_SIZE,
+    MANNERS,
+    MAYBE,
+    Failpoint,
+    Lives,
+    called,
+    check,
+    living,
+    surely_reached,
+    text,
+)
 from tests.faults.mortal import functions, lines_of, name
 
 DEATHS, MOST_DEATHS = 25, 470
@@ -91,12 +101,6 @@ ELSEWHERE = {
         "verdicts.py:_verdict_on_confirmation: return _wait_for(window.next_opening, message)",
     ],
 }
-# Lines that a life comes to on a machine so busy that its worker stands still, and else not.
-MAYBE = {
-    'calling.py:Calling._hand_over: raise Withheld("the worker stood still past half its lease")',
-    "delivery.py:_fate_of_refusal: return Fate(Status.WAITING,"
-    ' f"It was withheld: {refusal.code}.", due_at=at)',
-}
 ON_THE_OTHER_DATABASE = {
     "sqlite": [
         "delivery.py:_tell_attempts: cursor.execute(TELL_ATTEMPTS, [json.dumps(rows)])",
@@ -135,16 +139,6 @@ def check_complete(points: Iterable[Failpoint]) -> None:
     assert missed - MAYBE == said | set(ON_THE_OTHER_DATABASE[connection.vendor])
 
 
-def surely_reached(points: Iterable[Failpoint]) -> list[Failpoint]:
-    maybe = {
-        name(code, line)
-        for code in functions()
-        for line in lines_of(code)
-        if f"{called(code)}: {text(code, line)}" in MAYBE
-    }
-    return [point for point in points if point.line not in maybe]
-
-
 def missed_in(code: CodeType, reached: set[str]) -> Iterator[str]:
     """Lines of a function that no life came to, in their own words; or all of it."""
     lines = lines_of(code)
@@ -153,14 +147,6 @@ def missed_in(code: CodeType, reached: set[str]) -> Iterator[str]:
         yield called(code)
     else:
         yield from (f"{called(code)}: {text(code, line)}" for line in missed)
-
-
-def called(code: CodeType) -> str:
-    return name(code, code.co_firstlineno).rpartition("+")[0]
-
-
-def text(code: CodeType, line: int) -> str:
-    return linecache.getline(code.co_filename, line).strip()
 
 
 def test_a_worker_dies_at_every_line(

@@ -18,6 +18,7 @@ from tests.faults.lives import (
     carry_out,
     check,
     living,
+    surely_reached,
     sweep,
 )
 from tests.faults.mortal import functions, lines_of, name
@@ -50,7 +51,7 @@ def test_a_worker_stopped_past_its_lease(
     chosen = first_lines()
     most = {point.line: ALWAYS[point.line.rpartition("+")[0]] for point in chosen}
     if more := dose(0, MOST_STOPS - len(chosen)):
-        chosen += random.Random(random.random()).sample(lives.failpoints(), more)
+        chosen += random.Random(random.random()).sample(surely_reached(lives.failpoints()), more)
     with connection.cursor() as cursor:
         cursor.execute(IMPATIENT[connection.vendor])
     found = [stand_still(lives, point, most.get(point.line, CLAIM_SIZE)) for point in chosen]
