@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -72,10 +73,13 @@ def _settings_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 def _children() -> set[int]:
     """Where the kernel lists children, it is asked: psutil reads of every process there is."""
-    if not TASKS.is_dir():
+    if not (TASKS / str(os.getpid()) / "children").exists():
         return {child.pid for child in psutil.Process().children()}
-    listed = (task / "children" for task in TASKS.iterdir())
-    return {int(pid) for file in listed if file.exists() for pid in file.read_text().split()}
+    children: set[int] = set()
+    for task in TASKS.iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+            children.update(map(int, (task / "children").read_text().split()))
+    return children
 
 
 @pytest.fixture(autouse=True)
