@@ -16,6 +16,7 @@ from audit import trail
 from campaigns import audience, hours, quiet_hours
 from campaigns.models import Campaign, Message, Opening
 from campaigns.verdicts import CAP_OF_BUSINESS, CAP_OF_DAY, CAP_OF_PURPOSE, SENDER
+from config.postgresql import planner
 from consent.models import Area, Subscriber
 
 DAY = timedelta(days=1)
@@ -141,16 +142,9 @@ def _recent(campaign: Campaign, at: datetime) -> QuerySet[Any]:
 
 def open_areas(campaign: Campaign, at: datetime) -> None:
     """Ask the quiet hours once for each area of the permitted, and keep what they said."""
-    _tell_the_planner("SET LOCAL work_mem = '256MB'")  # a million people are joined in memory
+    planner.tell("SET LOCAL work_mem = '256MB'")  # a million people are joined in memory
     Opening.objects.bulk_create(_openings(campaign, at))
-    _tell_the_planner("ANALYZE campaigns_opening")  # it would loop, expecting one area
-
-
-def _tell_the_planner(command: str) -> None:
-    """For the rest of this transaction; SQLite has no such planner."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(command)
+    planner.tell("ANALYZE campaigns_opening")  # it would loop, expecting one area
 
 
 def _openings(campaign: Campaign, at: datetime) -> Iterator[Opening]:

@@ -161,6 +161,7 @@ else:
     DATABASE["ENGINE"] = "config.postgresql"
     DATABASE["CONN_MAX_AGE"] = int(number("DATABASE_CONN_MAX_AGE", 60))
     DATABASE["CONN_HEALTH_CHECKS"] = True
+SILENCED_SYSTEM_CHECKS = ["models.W040"]  # SQLite leaves out what an index only includes
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- queue: the database is the truth, a message only says "look at the table" -----------------

@@ -876,7 +876,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="message",
-            index=models.Index(fields=["campaign", "status"], name="campaign_page_counts"),
+            index=models.Index(
+                fields=["campaign"], include=["status"], name="campaign_page_counts"
+            ),
         ),
         migrations.AddConstraint(
             model_name="message",
