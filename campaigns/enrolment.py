@@ -21,6 +21,7 @@ from consent.models import Area, Subscriber
 
 DAY = timedelta(days=1)
 NO_OPENING = "There is no permitted hour before the deadline."
+COMPARED = ("consent_subscriber", "consent_consent", "consent_suppression", "campaigns_message")
 
 # What each person got of late is counted as the fence counts it; the fence asks again.
 DECIDED = """
@@ -142,6 +143,7 @@ def _recent(campaign: Campaign, at: datetime) -> QuerySet[Any]:
 
 def open_areas(campaign: Campaign, at: datetime) -> None:
     """Ask the quiet hours once for each area of the permitted, and keep what they said."""
+    planner.show(*COMPARED)
     planner.tell("SET LOCAL work_mem = '256MB'")  # a million people are joined in memory
     Opening.objects.bulk_create(_openings(campaign, at))
     planner.tell("ANALYZE campaigns_opening")  # it would loop, expecting one area

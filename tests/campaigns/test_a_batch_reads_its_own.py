@@ -29,6 +29,12 @@ def many_people(person):
     consented = Consent.objects.get().subscriber_id
     people = f"SELECT id AS person FROM consent_subscriber WHERE id <> '{consented}'"
     _copy(Consent, source=people, id="gen_random_uuid()", subscriber_id="person")
+    _analyze()
+
+
+def _analyze():
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
 
 
 def _copy(model: type[models.Model], *, source: str = "", **changed: str) -> None:
@@ -47,8 +53,7 @@ def half_sent(many_people, approved_campaign, at):
     """A campaign half of which was handed over since anybody looked what the table is like."""
     Sender.objects.update(segments_per_second=None)
     dispatch.launch(campaign=approved_campaign, by="worker", at=at)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    _analyze()
     written_to = Message.objects.order_by("pk").values("pk")[:WRITTEN_TO]
     Message.objects.filter(pk__in=written_to).update(status="accepted", fenced_at=at)
 
