@@ -25,7 +25,6 @@ from campaigns.facts import Due
 from campaigns.fence import Passed
 from campaigns.gateways.outcome import NotSent
 from campaigns.models import Attempt, Campaign, Message, Sender, Tally
-from config.postgresql import planner
 from consent import ledger
 from consent.models import Subscriber, Suppression
 
@@ -98,7 +97,6 @@ def claim(*, at: datetime) -> tuple[int, list[Passed]]:
     this returns, and only it may be handed over.
     """
     _let_go_if_we_stand_still()
-    planner.tell(planner.ROWS_BY_KEY)
     messages = _answers(at) or _of_campaigns(at)
     return len(messages), fence.let_pass(messages, at=at) if messages else []
 

@@ -17,6 +17,7 @@ from audit import trail
 from campaigns import emergency, hours, quiet_hours
 from campaigns.models import Campaign, Message, Sender, Stop
 from config.encryption.ring import Token
+from config.postgresql import planner
 from consent.models import Area, Consent, Subscriber
 
 DAY = timedelta(days=1)
@@ -97,6 +98,7 @@ def _held_people(messages: Sequence[Due]) -> dict[uuid.UUID, Person]:
 
 def of(messages: Sequence[Due], at: datetime) -> Facts:
     """Lock the people of these messages, and read what holds for them."""
+    planner.tell(planner.ROWS_BY_KEY)
     people = _held_people(messages)
     consents = [m.consent_id for m in messages if m.campaign and m.consent_id]
     areas = Area.objects.in_bulk({person.area_id for person in people.values()})
