@@ -10,7 +10,8 @@ ROWS_BY_KEY = "SET LOCAL random_page_cost = 1.1"
 CHANGED = """
 SELECT relname FROM pg_stat_user_tables
 WHERE relname = ANY(%s) AND n_mod_since_analyze > 50 + n_live_tup / 10
-"""
+ORDER BY relname
+"""  # in one order for everybody: whoever looks holds the table until the transaction ends
 
 
 def tell(command: str) -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from campaigns import dispatch
+from campaigns.models import Sender
 from config.postgresql import planner
 from consent.models import Purpose
 
@@ -57,6 +59,17 @@ def test_what_has_hardly_changed_is_not_looked_at_again():
     with transaction.atomic():
         planner.show("consent_purpose")
     assert _looks("consent_purpose") == looks
+
+
+def test_tables_are_looked_at_in_one_order_so_that_nobody_waits_for_each_other():
+    Sender.objects.bulk_create(
+        Sender(address=f"+12125550{n}", countries="US") for n in range(100, 200)
+    )
+    _many(500)
+    with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+        planner.show("consent_purpose", "campaigns_sender")
+    looks = [query["sql"] for query in asked if query["sql"].startswith("ANALYZE")]
+    assert looks == ['ANALYZE "campaigns_sender"', 'ANALYZE "consent_purpose"']
 
 
 @pytest.mark.parametrize("act", ["dry run", "launch"])
